@@ -1,0 +1,39 @@
+"""The states of the printer back end and what it says of itself."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class KlippyState(Enum):
+    """What the back end can do now. `text` is the word of `server.info`'s `klippy_state`."""
+
+    DISCONNECTED = "disconnected"  # no connection to the socket
+    STARTUP = "startup"  # connected, the printer is being set up
+    READY = "ready"  # takes G-code
+    ERROR = "error"  # a fault of configuration or hardware; only a restart helps
+    SHUTDOWN = "shutdown"  # emergency stop or a fault while running; only a restart helps
+
+    @property
+    def text(self) -> str:
+        return self.value
+
+
+class KlippyInfo(msgspec.Struct, frozen=True):
+    """The answer of `info`. Every field may be missing in what a third-party back end sends."""
+
+    state: str = "startup"
+    state_message: str = ""
+    hostname: str = ""
+    software_version: str = "?"
+    cpu_info: str = ""
+    klipper_path: str | None = None
+    python_path: str | None = None
+    log_file: str | None = None
+    config_file: str | None = None
+    app: str = "Klipper"
+    process_id: int | None = None
+    user_id: int | None = None
+    group_id: int | None = None
