@@ -1,0 +1,128 @@
+"""Endpoint declarations.
+
+An endpoint is declared once, on the method that implements it:
+
+    @endpoint("POST", "/server/files/move", rpc="server.files.move")
+    async def move(self, request: Request, params: MoveParams) -> MoveResult: ...
+
+HTTP, websocket, unix socket, the OpenAPI document and the authorization matrix all derive from this. A method may carry
+several declarations. The third parameter may be absent (no arguments), a msgspec.Struct (decoded and validated), or
+`dict[str, Any]` (passed through, for Klipper's own endpoints).
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from moonraker_lite.api.request import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+Handler = Callable[..., Awaitable[Any]]
+_ATTRIBUTE = "__endpoints__"
+
+
+class Via(enum.Flag):
+    """Transports that offer an endpoint."""
+
+    HTTP = enum.auto()
+    WEBSOCKET = enum.auto()
+    SOCKET = enum.auto()
+    RPC_HTTP = enum.auto()
+    CONNECTION = WEBSOCKET | SOCKET
+    RPC = WEBSOCKET | SOCKET | RPC_HTTP
+    ALL = HTTP | WEBSOCKET | SOCKET | RPC_HTTP
+
+
+class Declaration(msgspec.Struct, frozen=True):
+    """What `@endpoint` was told; becomes an `Endpoint` when the component's instance is known."""
+
+    verb: str
+    path: str | None
+    rpc: str | None
+    via: Via
+    auth: bool
+    wrap: bool
+    stream: bool
+    tag: str | None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A callable entry of the API table.
+
+    `path` may hold `{name}` (one segment) and, at its end, `{name:rest}` (all that follows). `wrap` says whether HTTP
+    answers are `{"result": ...}`. A `stream` endpoint gets the body piece by piece: its method returns a `BodySink`.
+    """
+
+    verb: str
+    path: str | None
+    rpc: str | None
+    via: Via
+    auth: bool
+    wrap: bool
+    stream: bool
+    params: Any
+    result: Any
+    call: Handler
+    doc: str
+    tag: str
+
+
+def endpoint(
+    verb: str,
+    path: str | None,
+    *,
+    rpc: str | None = None,
+    via: Via = Via.ALL,
+    auth: bool = True,
+    wrap: bool = True,
+    stream: bool = False,
+    tag: str | None = None,
+) -> Callable[[F], F]:
+    """Declare the decorated method as an endpoint. `path=None` makes it JSON-RPC only, `rpc=None` HTTP only."""
+    declaration = Declaration(verb, path, rpc, via, auth, wrap, stream, tag)
+
+    def attach(method: F) -> F:
+        setattr(method, _ATTRIBUTE, (declaration, *getattr(method, _ATTRIBUTE, ())))
+        return method
+
+    return attach
+
+
+def bind(declaration: Declaration, method: Handler, tag: str) -> Endpoint:
+    """Make the table entry of one declaration for a bound method.
+
+    Raises:
+        TypeError: the method's signature is not that of an endpoint.
+    """
+    hints = typing.get_type_hints(method)
+    names = list(inspect.signature(method).parameters)
+    if not names or len(names) > 2 or hints.get(names[0]) is not Request:
+        raise TypeError(f"{method!r}: an endpoint takes (request: Request) or (request: Request, params: ...)")
+    return Endpoint(
+        verb=declaration.verb,
+        path=declaration.path,
+        rpc=declaration.rpc,
+        via=declaration.via,
+        auth=declaration.auth,
+        wrap=declaration.wrap,
+        stream=declaration.stream,
+        params=hints[names[1]] if len(names) == 2 else None,
+        result=hints.get("return", Any),
+        call=method,
+        doc=inspect.getdoc(method) or "",
+        tag=declaration.tag or tag,
+    )
+
+
+def endpoints_of(owner: object, tag: str) -> Iterator[Endpoint]:
+    """Yield the endpoints that are declared on the methods of `owner`."""
+    for name in dir(type(owner)):
+        declarations = getattr(inspect.getattr_static(type(owner), name), _ATTRIBUTE, ())
+        for declaration in declarations:
+            yield bind(declaration, getattr(owner, name), tag)

@@ -1,0 +1,73 @@
+"""The context of one call, whatever transport it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who calls. `source` is moonraker, ldap, or trusted; `name` is `_TRUSTED_USER_`, `_API_KEY_USER_` or a user's name."""
+
+    name: str
+    source: str = "moonraker"
+
+
+class Connection(Protocol):
+    """A lasting client connection (websocket or unix socket)."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def remote_ip(self) -> str: ...
+
+    def send(self, message: bytes) -> None:
+        """Queue one encoded JSON message. Never blocks; a client that does not read is cut off."""
+
+
+class Request:
+    """One call.
+
+    `transport` is "http", "websocket", "socket" or "rpc_http". `arguments` are the decoded raw arguments (path,
+    query, form, JSON body or JSON-RPC params merged); handlers use their typed params instead. `headers` are the HTTP
+    headers with lower-case names (empty for JSON-RPC over a socket).
+    """
+
+    __slots__ = ("arguments", "connection", "headers", "path", "remote_ip", "transport", "user", "verb")
+
+    def __init__(
+        self,
+        *,
+        transport: str,
+        verb: str = "",
+        path: str = "",
+        remote_ip: str = "",
+        arguments: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        connection: Connection | None = None,
+        user: User | None = None,
+    ) -> None:
+        self.transport = transport
+        self.verb = verb
+        self.path = path
+        self.remote_ip = remote_ip
+        self.arguments = arguments if arguments is not None else {}
+        self.headers = headers if headers is not None else {}
+        self.connection = connection
+        self.user = user
+
+
+class BodySink(Protocol):
+    """Receiver of a streamed request body. Exactly one of `finish` and `abort` ends it."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next piece; awaiting it is the back-pressure on the client."""
+
+    async def finish(self) -> Any:
+        """The body is complete: return the endpoint's result."""
+
+    async def abort(self) -> None:
+        """The client went away or the body is bad: leave nothing behind."""
