@@ -1,1 +1,10 @@
+"""SQLite: one database file, one writer thread, forward-only migrations, and the stores that live in it."""
 
+from __future__ import annotations
+
+from .database import Database
+from .errors import SchemaTooNew, StorageError
+from .metadata import MetadataRow, MetadataStore
+from .namespaces import Namespaces
+
+__all__ = ["Database", "MetadataRow", "MetadataStore", "Namespaces", "SchemaTooNew", "StorageError"]
