@@ -15,7 +15,7 @@ import msgspec
 _LOGGER = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=msgspec.Struct)
-Broadcast = Callable[[bytes], None]
+Broadcast = Callable[[bytes, str | None], None]
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -49,11 +49,15 @@ class Events:
         """Give the function that sends one encoded message to every connected client."""
         self._broadcast = broadcast
 
-    def notify(self, name: str, *params: Any) -> None:
-        """Send JSON-RPC notification `notify_<name>` to every client; without params the key is left out, as Moonraker does."""
+    def notify(self, name: str, *params: Any, latest: bool = False) -> None:
+        """Send JSON-RPC notification `notify_<name>` to every client.
+
+        Without params the key is left out, as Moonraker does. `latest` says that only the newest value is of interest:
+        for a client that is behind, it replaces one of the same name that still waits.
+        """
         if self._broadcast is None:
             return
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": f"notify_{name}"}
         if params:
             message["params"] = params
-        self._broadcast(_ENCODER.encode(message))
+        self._broadcast(_ENCODER.encode(message), name if latest else None)

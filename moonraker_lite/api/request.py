@@ -9,7 +9,7 @@ import msgspec
 
 
 class User(msgspec.Struct, frozen=True):
-    """Who calls. `source` is moonraker, ldap, or trusted; `name` is `_TRUSTED_USER_`, `_API_KEY_USER_` or a user's name."""
+    """Who calls. `name` is `_TRUSTED_USER_`, `_API_KEY_USER_` or a user's own; `source` moonraker, ldap or trusted."""
 
     name: str
     source: str = "moonraker"
