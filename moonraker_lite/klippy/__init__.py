@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .client import KlippyClient, KlippyListener
+from .client import KlippyClient
 from .errors import KlippyError
 from .hub import StatusHub
+from .listener import KlippyListener
 from .state import KlippyInfo, KlippyState
 
 __all__ = ["KlippyClient", "KlippyError", "KlippyInfo", "KlippyListener", "KlippyState", "StatusHub"]

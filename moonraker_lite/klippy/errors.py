@@ -6,4 +6,4 @@ from ..errors import BadRequest
 
 
 class KlippyError(BadRequest):
-    """Klipper understood the request and refused it; the message is Klipper's own sentence, perhaps of several lines."""
+    """Klipper understood the request and refused it. The message is Klipper's own text, perhaps of several lines."""

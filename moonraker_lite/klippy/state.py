@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -37,3 +38,21 @@ class KlippyInfo(msgspec.Struct, frozen=True):
     process_id: int | None = None
     user_id: int | None = None
     group_id: int | None = None
+
+
+def parse_state(text: object) -> KlippyState:
+    """Klipper's word for its state. An unknown one counts as STARTUP: wait until it is one we know."""
+    try:
+        state = KlippyState(text)
+    except ValueError:
+        return KlippyState.STARTUP
+    return KlippyState.STARTUP if state is KlippyState.DISCONNECTED else state
+
+
+def parse_info(result: Any) -> KlippyInfo:
+    """The answer of `info`; fields of a wrong type are left out."""
+    fields = result if isinstance(result, dict) else {}
+    try:
+        return msgspec.convert(fields, KlippyInfo)
+    except msgspec.ValidationError:
+        return KlippyInfo(state=str(fields.get("state", "startup")), state_message=str(fields.get("state_message", "")))
