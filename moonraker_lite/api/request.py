@@ -33,10 +33,10 @@ class Request:
 
     `transport` is "http", "websocket", "socket" or "rpc_http". `arguments` are the decoded raw arguments (path,
     query, form, JSON body or JSON-RPC params merged); handlers use their typed params instead. `headers` are the HTTP
-    headers with lower-case names (empty for JSON-RPC over a socket).
+    headers, looked up without regard to case (empty for JSON-RPC over a socket).
     """
 
-    __slots__ = ("arguments", "connection", "headers", "path", "remote_ip", "transport", "user", "verb")
+    __slots__ = ("arguments", "body", "connection", "headers", "path", "remote_ip", "transport", "user", "verb")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Request:
         headers: Mapping[str, str] | None = None,
         connection: Connection | None = None,
         user: User | None = None,
+        body: bytes = b"",
     ) -> None:
         self.transport = transport
         self.verb = verb
@@ -58,6 +59,7 @@ class Request:
         self.headers = headers if headers is not None else {}
         self.connection = connection
         self.user = user
+        self.body = body
 
 
 class BodySink(Protocol):

@@ -1,0 +1,133 @@
+"""The listening HTTP server: websocket paths go to Tornado's application, everything else to the API."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from moonraker_lite.transports.http import HttpApi, HttpCall
+
+CHUNK = 256 * 1024  # bytes of a body that are handed on at once
+WEBSOCKET_PATHS = frozenset(("/websocket", "/klippysocket"))
+
+
+class Front(HTTPServerConnectionDelegate):
+    """Chooses by path who takes a request."""
+
+    def __init__(self, api: HttpApi, websockets: Application) -> None:
+        self.api = api
+        self.websockets = websockets
+
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        return _Chooser(self, server_conn, request_conn)
+
+
+class _Chooser(HttpCall):
+    """An API call until its path says that it is a websocket handshake."""
+
+    __slots__ = ("_front", "_other", "_server")
+
+    def __init__(self, front: Front, server_conn: object, connection: Any) -> None:
+        super().__init__(front.api, connection)
+        self._front = front
+        self._server = server_conn
+        self._other: HTTPMessageDelegate | None = None
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, RequestStartLine)
+        if start_line.path.partition("?")[0] not in WEBSOCKET_PATHS:
+            return super().headers_received(start_line, headers)
+        request = HTTPServerRequest(
+            connection=self._conn, server_connection=self._server, start_line=start_line, headers=headers
+        )
+        self._other = self._front.websockets.find_handler(request)
+        return self._other.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._other is not None:
+            return self._other.data_received(chunk)
+        return super().data_received(chunk)
+
+    def finish(self) -> None:
+        if self._other is not None:
+            self._other.finish()
+        else:
+            super().finish()
+
+    def on_connection_close(self) -> None:
+        if self._other is not None:
+            self._other.on_connection_close()
+        else:
+            super().on_connection_close()
+
+
+class FrontServer:
+    """Owns the listening sockets, plain and TLS."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._servers: list[HTTPServer] = []
+
+    def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen and return the port (of use when `port` is 0).
+
+        Raises:
+            OSError: the port is taken, or not ours to use.
+        """
+        address = None if host in ("", "all") else host
+        sockets = bind_sockets(port, address)
+        server = HTTPServer(
+            self._front,
+            ssl_options=tls,
+            chunk_size=CHUNK,
+            max_body_size=1 << 20,
+            max_buffer_size=8 * 1024 * 1024,
+            idle_connection_timeout=300,
+        )
+        server.add_sockets(sockets)
+        self._servers.append(server)
+        bound: int = sockets[0].getsockname()[1]
+        return bound
+
+    async def close(self) -> None:
+        """Stop listening and close the connections."""
+        for server in self._servers:
+            server.stop()
+            with contextlib.suppress(TimeoutError):
+                await server.close_all_connections()
+        self._servers.clear()
+        await self._front.api.close()
+
+
+def tls_context(certs: Path) -> ssl.SSLContext | None:
+    """The TLS context of certs/moonraker.cert and certs/moonraker.key; None when they are not there.
+
+    Raises:
+        ssl.SSLError, OSError: they are there and cannot be used.
+    """
+    cert, key = certs / "moonraker.cert", certs / "moonraker.key"
+    if not (cert.is_file() and key.is_file()):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+__all__ = ["Front", "FrontServer", "tls_context"]

@@ -1,0 +1,66 @@
+"""/klippysocket: a websocket that is a raw bridge to Klipper's API socket (0x03-terminated JSON both ways)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from moonraker_lite.api.access import Access
+from moonraker_lite.api.params import parse_query
+from moonraker_lite.errors import Unauthorized
+from moonraker_lite.tasks import TaskOwner
+
+_END = b"\x03"
+MAX_MESSAGE = 16 * 1024 * 1024
+
+
+class KlippyBridge(WebSocketHandler):
+    """One bridged client: its messages to the socket, the socket's messages to it."""
+
+    def initialize(self, access: Access, socket_path: Path) -> None:
+        self._access = access
+        self._socket_path = socket_path
+        self._tasks = TaskOwner("klippy-bridge")
+        self._writer: asyncio.StreamWriter | None = None
+
+    def check_origin(self, origin: str) -> bool:
+        return self._access.origin_allowed(origin) or super().check_origin(origin)
+
+    async def prepare(self) -> None:
+        ip = self._access.client_ip(self.request.headers, self.request.remote_ip or "")
+        try:
+            user = self._access.authorize(self.request.headers, parse_query(self.request.query), ip)
+        except Unauthorized:
+            user = None
+        if user is None:
+            self.set_status(401)
+            self.finish({"error": {"code": 401, "message": "Unauthorized"}})
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(self._socket_path, limit=MAX_MESSAGE)
+        except OSError:
+            self.close(1011, "Klippy Host not connected")
+            return
+        self._tasks.spawn(self._relay(reader), "relay")
+
+    async def _relay(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, WebSocketClosedError):
+            while True:
+                await self.write_message((await reader.readuntil(_END)).decode("utf-8", "replace"))
+        self.close(1011, "Klippy Disconnected")
+
+    async def on_message(self, message: str | bytes) -> None:
+        if self._writer is None:
+            return
+        data = message.encode() if isinstance(message, str) else message
+        with contextlib.suppress(OSError):
+            self._writer.write(data if data.endswith(_END) else data + _END)
+            await self._writer.drain()
+
+    def on_close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,189 @@
+"""The websocket: JSON-RPC both ways over one connection.
+
+Each connection has one writer task and a bounded outbox. Messages go straight to the socket while it takes them; when
+it does not, they wait in the outbox, and a client that lets it overflow, or takes nothing for a while, is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import struct
+from collections.abc import Awaitable
+from typing import Any
+
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
+
+from moonraker_lite.api.access import Access
+from moonraker_lite.api.connections import ClientConnection, Connections, Outbox
+from moonraker_lite.api.jsonrpc import Answer, JsonRpc
+from moonraker_lite.api.params import parse_query
+from moonraker_lite.api.request import Request, User
+from moonraker_lite.errors import Unauthorized
+from moonraker_lite.tasks import TaskOwner
+
+_LOGGER = logging.getLogger(__name__)
+
+WRITE_SECONDS = 30.0  # a client that takes none of a batch for this long is cut off
+MAX_CALLS = 256  # calls of one connection at once; beyond that it is not read from
+PING_SECONDS = 20.0
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One unmasked, unfragmented text frame (RFC 6455, section 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return bytes((0x81, length)) + payload
+    if length < 65536:
+        return struct.pack(">BBH", 0x81, 126, length) + payload
+    return struct.pack(">BBQ", 0x81, 127, length) + payload
+
+
+class WebsocketConnection(ClientConnection):
+    """One websocket client."""
+
+    def __init__(self, stream: IOStream, remote_ip: str, user: User | None) -> None:
+        super().__init__(remote_ip, user)
+        self.tasks = TaskOwner(f"websocket-{self.id}")
+        self.calls = 0
+        self._stream = stream
+        self._outbox = Outbox()
+        self._wake = asyncio.Event()
+        self.tasks.spawn(self._writer(), "writer")
+
+    def send(self, message: bytes, key: str | None = None) -> None:
+        if self._stream.closed():
+            return
+        if not self._outbox and not self._stream.writing():
+            with contextlib.suppress(StreamClosedError):
+                self._stream.write(text_frame(message))
+        elif self._outbox.put(message, key):
+            self._wake.set()
+        else:
+            self.close("client does not read")
+
+    async def _writer(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                frames = b"".join(text_frame(message) for message in self._outbox.take())
+                try:
+                    await asyncio.wait_for(self._stream.write(frames), WRITE_SECONDS)
+                except TimeoutError:
+                    self.close("client takes nothing")
+                    return
+                except StreamClosedError:
+                    return
+
+    def close(self, reason: str) -> None:
+        _LOGGER.info("websocket %d of %s closed: %s", self.id, self.remote_ip, reason)
+        self._stream.close()
+
+
+class WebsocketEndpoint(WebSocketHandler):
+    """/websocket: Tornado does the handshake, masking and control frames; the rest is `WebsocketConnection`."""
+
+    def initialize(self, rpc: JsonRpc, access: Access, connections: Connections, limit: int, tasks: TaskOwner) -> None:
+        self._tasks = tasks
+        self._rpc = rpc
+        self._access = access
+        self._connections = connections
+        self._limit = limit
+        self._connection: WebsocketConnection | None = None
+        self._ip = ""
+        self._user: User | None = None
+
+    def check_origin(self, origin: str) -> bool:
+        return self._access.origin_allowed(origin) or super().check_origin(origin)
+
+    def prepare(self) -> None:
+        request = self.request
+        self._ip = self._access.client_ip(request.headers, request.remote_ip or "")
+        try:
+            self._user = self._access.authorize(request.headers, parse_query(request.query), self._ip)
+        except Unauthorized:
+            # As Moonraker: a stale token in the address does not keep a trusted client out.
+            self._user = self._access.authorize({}, {}, self._ip)
+        if len(self._connections) >= self._limit:
+            self.set_status(503, "Service Unavailable")
+            self.finish({"error": {"code": 503, "message": "Too many connections; see max_websocket_connections"}})
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        assert self.ws_connection is not None
+        stream = self.ws_connection.stream
+        assert stream is not None
+        stream.set_nodelay(True)
+        self._connection = WebsocketConnection(stream, self._ip, self._user)
+        self._connections.add(self._connection)
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        connection = self._connection
+        if connection is None:
+            return None
+        answer = self._rpc.handle(message, self._make_request)
+        if isinstance(answer, bytes):
+            connection.send(answer)
+        elif answer is not None:
+            connection.calls += 1
+            task = connection.tasks.spawn(_answer_later(connection, answer), "call")
+            if connection.calls >= MAX_CALLS:
+                return _until(task)
+        return None
+
+    def _make_request(self, arguments: dict[str, Any]) -> Request:
+        connection = self._connection
+        assert connection is not None
+        return Request(
+            transport="websocket",
+            remote_ip=self._ip,
+            arguments=arguments,
+            headers=self.request.headers,
+            connection=connection,
+            user=connection.user,
+        )
+
+    def on_close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.ended()
+            self._tasks.spawn(connection.tasks.close(), "close")
+
+
+async def _answer_later(connection: ClientConnection, work: Awaitable[Answer]) -> None:
+    assert isinstance(connection, WebsocketConnection)
+    try:
+        answer = await work
+        if answer is not None:
+            connection.send(answer)
+    finally:
+        connection.calls -= 1
+
+
+async def _until(task: asyncio.Task[None]) -> None:
+    await asyncio.wait([task])
+
+
+def application(
+    rpc: JsonRpc,
+    access: Access,
+    connections: Connections,
+    limit: int,
+    tasks: TaskOwner,
+    bridge: list[tuple[Any, ...]],
+) -> Application:
+    """The Tornado application of the websocket paths. `tasks` owns what closing connections have left to do."""
+    arguments = {"rpc": rpc, "access": access, "connections": connections, "limit": limit, "tasks": tasks}
+    return Application(
+        [(r"/websocket", WebsocketEndpoint, arguments), *bridge],
+        websocket_ping_interval=PING_SECONDS,
+        websocket_max_message_size=32 * 1024 * 1024,
+        log_function=_no_access_log,
+    )
+
+
+def _no_access_log(handler: object) -> None:
+    """Websocket handshakes are logged by the connections themselves."""
