@@ -2,60 +2,206 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from moonraker_lite.config.decoding import decode_fields
 from moonraker_lite.config.errors import ConfigError
+from moonraker_lite.config.hints import BUILT_IN_SECTIONS, unknown_option, unknown_section
+from moonraker_lite.config.reader import DEFAULT_SECTION, Option, Reading, read_files
+from moonraker_lite.config.secrets import Secrets, load_secrets
+from moonraker_lite.config.templates import TemplateError, Templates, is_template
+from moonraker_lite.redaction import HIDDEN, is_secret_name, redact_option
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Config:
-    """A configuration that was read. Stub: an empty file."""
+def load_config(path: Path, *, data_path: Path | None = None) -> Config:
+    """Read a configuration; never raises for bad content. A missing file gives an empty Config.
 
-    def __init__(self, path: Path) -> None:
+    `data_path` is where `moonraker.secrets` lies and what `{data_path}` means in templates; by default the parent of
+    the file's folder when that is called `config`, else the folder itself.
+    """
+    path = Path(os.path.abspath(path.expanduser()))
+    if data_path is None:
+        data_path = path.parent.parent if path.parent.name == "config" else path.parent
+    return Config(path, read_files(path), data_path)
+
+
+class Config:
+    """A configuration that was read. Made by `load_config`."""
+
+    def __init__(self, path: Path, reading: Reading, data_path: Path) -> None:
         self.path = path
-        self.errors: list[ConfigError] = []
+        self.errors: list[ConfigError] = list(reading.errors)
+        self._reading = reading
+        self._data_path = data_path
+        self._defaults = reading.sections[DEFAULT_SECTION].options if DEFAULT_SECTION in reading.sections else {}
+        self._known_sections: set[str] | None = None
+        self._known_options: dict[str, set[str]] = {}
+        self._decoded: dict[str, dict[str, Any]] = {}
+        self._templates: Templates | None = None
 
     def has(self, section: str) -> bool:
         """Whether the section stands in the files."""
-        return False
+        return section in self._reading.sections and section != DEFAULT_SECTION
 
     def sections(self, prefix: str | None = None) -> list[str]:
-        """Full names in file order; with a prefix `webcam` only `webcam` and `webcam x`."""
-        return []
+        """Full names in the order of the files; with a prefix `webcam` only `webcam` and `webcam x`."""
+        names = [name for name in self._reading.sections if name != DEFAULT_SECTION]
+        if prefix is None:
+            return names
+        return [name for name in names if name == prefix or name.startswith(f"{prefix} ")]
 
     def decode(self, section: str, type_: type[T]) -> T:
-        """The section as a frozen Struct; defaults where it is absent. Raises ConfigError on an invalid value."""
-        return type_()
+        """The section as a frozen Struct; defaults where options (or the whole section) are absent.
+
+        Field types may be int, float, bool, str, Path, Literal, Enum, Optional and unions of these, list, tuple, set
+        and dict of these; bounds by `Meta`; TemplateText and TemplatePath are rendered first.
+
+        Raises:
+            ConfigError: the first invalid option; all of them are in `errors`.
+        """
+        settings, problems = self._decode(section, type_)
+        if settings is None or problems:
+            raise problems[0]
+        return settings
+
+    def decode_valid(self, section: str, type_: type[T]) -> T:
+        """As `decode`, but each invalid option is left at its default and noted in `errors`.
+
+        Raises:
+            ConfigError: only when a required option has no valid value.
+        """
+        settings, problems = self._decode(section, type_)
+        if settings is None:
+            raise problems[0]
+        return settings
 
     def template(self, section: str, option: str) -> str:
-        """The option with its Jinja2 expressions rendered; "" when it is absent. Raises ConfigError."""
-        return ""
+        """The option with its Jinja2 expressions rendered; "" when it is absent.
+
+        Raises:
+            ConfigError: the template is wrong or asks for a secret that is not there.
+        """
+        self._known_options.setdefault(section, set()).add(option)
+        found = self._options(section).get(option)
+        if found is None:
+            return ""
+        try:
+            return self._render(found.value)
+        except TemplateError as error:
+            raise self._remember(self._error(str(error), section, option)) from None
 
     def known_sections(self, names: Iterable[str]) -> None:
-        """Name the sections (and prefixes: `webcam` covers `webcam x`) that exist; others become warnings."""
+        """Name the sections that exist; `webcam` covers `[webcam]` and `[webcam x]`. Others become warnings."""
+        self._known_sections = {*(self._known_sections or ()), *names}
 
     def warnings(self) -> list[str]:
-        """Errors, missing includes, unknown sections and, after all decodes, unknown options."""
-        return [str(error) for error in self.errors]
+        """Sentences for server.info: errors, slips in the files, unknown sections and (after all decodes) options."""
+        notes = [str(note) for note in (*self.errors, *self._reading.notes)]
+        return list(dict.fromkeys([*notes, *self._unknown_sections(), *self._unknown_options()]))
 
     def parsed(self) -> dict[str, dict[str, Any]]:
-        """Typed values of what was decoded, as JSON-able values (server.config `config`)."""
-        return {}
+        """Typed values of what was decoded, JSON-able, secrets hidden (server.config `config`)."""
+        return {section: dict(values) for section, values in self._decoded.items()}
 
     def original(self) -> dict[str, dict[str, str]]:
-        """Values as they stand in the files, secrets redacted (server.config `orig`)."""
-        return {"DEFAULT": {}}
+        """Values as they stand in the files, secrets hidden (server.config `orig`). Always has `DEFAULT`."""
+        result = {DEFAULT_SECTION: self._shown(DEFAULT_SECTION, self._defaults)}
+        for name in self.sections():
+            result[name] = self._shown(name, self._options(name))
+        return result
 
     def files(self) -> list[dict[str, Any]]:
-        """`[{"filename": "moonraker.conf", "sections": [...]}]` (server.config `files`)."""
-        return []
+        """`[{"filename": "moonraker.conf", "sections": [...]}]` (server.config `files`); relative names."""
+        return [{"filename": name, "sections": list(found)} for name, found in self._reading.files.items()]
 
+    def _options(self, section: str) -> dict[str, Option]:
+        if not self.has(section):
+            return {}
+        own = self._reading.sections[section].options
+        return {**own, **{name: value for name, value in self._defaults.items() if name not in own}}
 
-def load_config(path: Path) -> Config:
-    """Read a configuration; never raises for bad content. A missing file gives an empty Config."""
-    return Config(path)
+    def _decode(self, section: str, type_: type[T]) -> tuple[T | None, list[ConfigError]]:
+        """The settings made of what is valid (None when a required option is missing) and all problems."""
+        decoding = decode_fields(type_, self._options(section), self._render)
+        self._known_options.setdefault(section, set()).update(decoding.names)
+        problems = [self._error(message, section, name) for name, message in decoding.problems]
+        settings: T | None = None
+        if not decoding.missing:
+            try:
+                settings = type_(**decoding.values)
+            except (ValueError, TypeError) as error:  # from a Struct's own __post_init__ check
+                problems.append(self._error(str(error), section))
+        for problem in problems:
+            self._remember(problem)
+        if settings is not None:
+            self._decoded[section] = self._as_json(settings, decoding.templates)
+        return settings, problems
+
+    @staticmethod
+    def _as_json(settings: msgspec.Struct, templates: Mapping[str, str]) -> dict[str, Any]:
+        """Builtins only; a template's own text stands instead of what it became, which may be a secret."""
+        values: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
+        hidden = {name: HIDDEN for name, value in values.items() if value and is_secret_name(name)}
+        return {**values, **hidden, **templates}
+
+    def _render(self, text: str) -> str:
+        """Raises TemplateError."""
+        if not is_template(text):
+            return text
+        if self._templates is None:
+            self._templates = Templates({"secrets": self._secrets(), "data_path": str(self._data_path)})
+        return self._templates.render(text)
+
+    def _secrets(self) -> Secrets:
+        place = self._options("secrets").get("secrets_path")
+        path = Path(place.value.strip()).expanduser() if place and place.value.strip() else None
+        try:
+            return load_secrets(path or self._data_path / f"{self.path.stem}.secrets")
+        except ConfigError as error:
+            self._remember(error)
+            return Secrets({})
+
+    def _error(self, message: str, section: str, option: str | None = None) -> ConfigError:
+        """With the place of the option, or of the section, or of nothing when it is not in the files."""
+        found = self._options(section).get(option or "")
+        if found is not None:
+            return ConfigError(message, file=found.file, line=found.line, section=section, option=option)
+        if self.has(section):
+            at = self._reading.sections[section]
+            return ConfigError(message, file=at.file, line=at.line, section=section, option=option)
+        return ConfigError(message, file=self.path.name, section=section, option=option)
+
+    def _remember(self, error: ConfigError) -> ConfigError:
+        if all(str(error) != str(known) for known in self.errors):
+            self.errors.append(error)
+        return error
+
+    def _unknown_sections(self) -> list[str]:
+        """One sentence per first word, so that twenty [update_manager x] are one warning."""
+        if self._known_sections is None:
+            return []
+        known = {*self._known_sections, *BUILT_IN_SECTIONS}
+        groups: dict[str, str] = {}
+        for name in self.sections():
+            word = name.partition(" ")[0]
+            if name not in known and word not in known and word not in groups:
+                groups[word] = str(self._error(unknown_section(name), name))
+        return list(groups.values())
+
+    def _unknown_options(self) -> list[str]:
+        result = []
+        for section, known in self._known_options.items():
+            own = self._reading.sections[section].options if self.has(section) else {}
+            result += [str(self._error(unknown_option(section, o, known), section, o)) for o in own if o not in known]
+        return result
+
+    @staticmethod
+    def _shown(section: str, options: dict[str, Option]) -> dict[str, str]:
+        return {name: redact_option(section, name, option.value) for name, option in options.items()}

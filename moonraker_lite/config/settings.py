@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+TemplateText = Annotated[str, Meta(extra={"template": True})]
+"""A text in which `{secrets.section.name}` and `{data_path}` are replaced when the section is decoded."""
+
+TemplatePath = Annotated[Path, Meta(extra={"template": True})]
+"""A path in which templates are replaced; `~` is the home folder."""
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
-    """`[server]`. Sizes are MiB."""
+    """`[server]`. `host` may be `all`: IPv4 and IPv6. `max_upload_size` is MiB."""
 
     host: str = "0.0.0.0"  # noqa: S104  (a printer's host is there to be reached from the network, as Moonraker)
     port: Port = 7125
     ssl_port: Port = 7130
     enable_debug_logging: bool = False
-    klippy_uds_address: str | None = None
+    klippy_uds_address: TemplatePath | None = None
+    use_xheaders: bool = True
     max_upload_size: Annotated[int, Meta(ge=1)] = 1024
-    ssl_certificate_path: str | None = None
-    ssl_key_path: str | None = None
+    ssl_certificate_path: Path | None = None
+    ssl_key_path: Path | None = None
     route_prefix: str | None = None
     max_websocket_connections: Annotated[int, Meta(ge=1)] = 50
 
 
 class PrinterSettings(msgspec.Struct, frozen=True):
-    """`[printer]`: which firmware stands behind the host. `type` None means: find out."""
+    """`[printer]`: which firmware stands behind the host.
+
+    `type` None: Klipper if its socket answers or a printer.cfg exists, else the virtual printer. `serial` is a device,
+    a pty or `socket://host:port`. `baud` None: found out. `virtual_speed` 1 is real time, 0 as fast as the line allows.
+    """
 
     type: Literal["klipper", "marlin", "virtual"] | None = None
     serial: str | None = None
-    baud: int | None = None
+    baud: Annotated[int, Meta(ge=1200, le=4_000_000)] | None = None
     virtual_speed: Annotated[float, Meta(ge=0)] = 1.0
     virtual_faults: str = ""
