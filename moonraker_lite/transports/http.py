@@ -26,7 +26,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import StreamClosedError
 
-from moonraker_lite.api.access import Access
+from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.answers import as_host_error, http_error, http_result
 from moonraker_lite.api.endpoint import Endpoint
 from moonraker_lite.api.params import parse_query
@@ -61,7 +61,7 @@ def _date(now: int) -> str:
 class HttpApi(HTTPServerConnectionDelegate):
     """The HTTP side of the API table."""
 
-    def __init__(self, table: ApiTable, access: Access, max_upload: int) -> None:
+    def __init__(self, table: ApiTable, access: AccessPolicy, max_upload: int) -> None:
         """`max_upload` bounds streamed bodies (bytes)."""
         self.table = table
         self.access = access
@@ -132,12 +132,13 @@ class HttpCall(HTTPMessageDelegate):
 
     def _identify(self, query: str) -> User | None:
         access = self._api.access
-        self._ip = access.client_ip(self._headers, getattr(self._conn.context, "remote_ip", ""))
+        peer: str = getattr(self._conn.context, "remote_ip", "")
+        self._ip = access.client_ip(self._headers, peer)
         origin = self._headers.get("Origin")
         if origin is not None:
             self._check_origin(origin)
         arguments = parse_query(query)
-        user = access.authorize(self._headers, arguments, self._ip)
+        user = access.authorize(self._headers, arguments, peer)
         for name in _SECRETS:
             arguments.pop(name, None)
         self._values = arguments
@@ -147,7 +148,7 @@ class HttpCall(HTTPMessageDelegate):
         """Foreign pages may read nothing (no CORS headers) and change nothing (a form is posted without asking)."""
         if self._api.access.origin_allowed(origin):
             self._origin = origin
-        elif self._verb not in ("GET", "HEAD", "OPTIONS") and origin.partition("://")[2] != self._headers.get("Host"):
+        elif self._verb not in ("GET", "HEAD", "OPTIONS") and not self._api.access.same_site(self._headers):
             raise Forbidden("Pages of this origin may not change anything here; see cors_domains in the configuration")
 
     def _find(self) -> Endpoint:

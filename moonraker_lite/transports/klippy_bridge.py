@@ -8,9 +8,8 @@ from pathlib import Path
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from moonraker_lite.api.access import Access
+from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.params import parse_query
-from moonraker_lite.errors import Unauthorized
 from moonraker_lite.tasks import TaskOwner
 
 _END = b"\x03"
@@ -20,21 +19,18 @@ MAX_MESSAGE = 16 * 1024 * 1024
 class KlippyBridge(WebSocketHandler):
     """One bridged client: its messages to the socket, the socket's messages to it."""
 
-    def initialize(self, access: Access, socket_path: Path) -> None:
+    def initialize(self, access: AccessPolicy, socket_path: Path) -> None:
         self._access = access
         self._socket_path = socket_path
         self._tasks = TaskOwner("klippy-bridge")
         self._writer: asyncio.StreamWriter | None = None
 
     def check_origin(self, origin: str) -> bool:
-        return self._access.origin_allowed(origin) or super().check_origin(origin)
+        return self._access.same_site(self.request.headers)
 
     async def prepare(self) -> None:
-        ip = self._access.client_ip(self.request.headers, self.request.remote_ip or "")
-        try:
-            user = self._access.authorize(self.request.headers, parse_query(self.request.query), ip)
-        except Unauthorized:
-            user = None
+        request = self.request
+        user = self._access.authorize_upgrade(request.headers, parse_query(request.query), request.remote_ip or "")
         if user is None:
             self.set_status(401)
             self.finish({"error": {"code": 401, "message": "Unauthorized"}})

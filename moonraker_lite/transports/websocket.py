@@ -17,12 +17,11 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
-from moonraker_lite.api.access import Access
+from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.connections import ClientConnection, Connections, Outbox
 from moonraker_lite.api.jsonrpc import Answer, JsonRpc
 from moonraker_lite.api.params import parse_query
 from moonraker_lite.api.request import Request, User
-from moonraker_lite.errors import Unauthorized
 from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
@@ -87,7 +86,9 @@ class WebsocketConnection(ClientConnection):
 class WebsocketEndpoint(WebSocketHandler):
     """/websocket: Tornado does the handshake, masking and control frames; the rest is `WebsocketConnection`."""
 
-    def initialize(self, rpc: JsonRpc, access: Access, connections: Connections, limit: int, tasks: TaskOwner) -> None:
+    def initialize(
+        self, rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int, tasks: TaskOwner
+    ) -> None:
         self._tasks = tasks
         self._rpc = rpc
         self._access = access
@@ -98,16 +99,12 @@ class WebsocketEndpoint(WebSocketHandler):
         self._user: User | None = None
 
     def check_origin(self, origin: str) -> bool:
-        return self._access.origin_allowed(origin) or super().check_origin(origin)
+        return self._access.same_site(self.request.headers)
 
     def prepare(self) -> None:
-        request = self.request
-        self._ip = self._access.client_ip(request.headers, request.remote_ip or "")
-        try:
-            self._user = self._access.authorize(request.headers, parse_query(request.query), self._ip)
-        except Unauthorized:
-            # As Moonraker: a stale token in the address does not keep a trusted client out.
-            self._user = self._access.authorize({}, {}, self._ip)
+        request, peer = self.request, self.request.remote_ip or ""
+        self._ip = self._access.client_ip(request.headers, peer)
+        self._user = self._access.authorize_upgrade(request.headers, parse_query(request.query), peer)
         if len(self._connections) >= self._limit:
             self.set_status(503, "Service Unavailable")
             self.finish({"error": {"code": 503, "message": "Too many connections; see max_websocket_connections"}})
@@ -169,7 +166,7 @@ async def _until(task: asyncio.Task[None]) -> None:
 
 def application(
     rpc: JsonRpc,
-    access: Access,
+    access: AccessPolicy,
     connections: Connections,
     limit: int,
     tasks: TaskOwner,
