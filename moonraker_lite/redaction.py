@@ -15,7 +15,7 @@ _NAME = rf"(?:[\w.\-]{{0,40}}{_WORDS})"
 _SECRET_NAME = re.compile(rf"(?:^|[_\-.\s\w]){_WORDS}$|^private_?key$", re.IGNORECASE)
 
 # ?token=x  &access_token=x  password=x
-_PAIR = re.compile(rf"(?P<head>(?:[?&;,\s(]|^){_NAME}=)(?![\"'])[^&\s\"'<>;,)]+", re.IGNORECASE)
+_PAIR = re.compile(rf"(?P<head>(?:[?&;,\s(\"']|^){_NAME}=)(?![\"'])[^&\s\"'<>;,)]+", re.IGNORECASE)
 # "password": "x"  'token': 'x'  token="x"
 _QUOTED = re.compile(
     rf"(?P<head>[\"']{_NAME}[\"']\s{{0,8}}[:,]\s{{0,8}}|\b{_NAME}=)(?:\"(?:[^\"\\]|\\[\s\S])*\"?|'(?:[^'\\]|\\[\s\S])*'?)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -79,9 +80,20 @@ def write_default_config(path: Path) -> bool:
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        os.link(name, path)  # a rename would replace a file that appeared in the meantime
+        _publish(name, path)
     except FileExistsError:
         return False
     finally:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
     return True
+
+
+def _publish(name: str, path: Path) -> None:
+    """Give the finished file its name. A link, since a rename would replace what appeared there in the meantime."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as that of a memory card
+        os.rename(name, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from moonraker_lite.config.decoding import decode_fields
 from moonraker_lite.config.errors import ConfigError
 from moonraker_lite.config.hints import BUILT_IN_SECTIONS, unknown_option, unknown_section
 from moonraker_lite.config.reader import DEFAULT_SECTION, Option, Reading, read_files
-from moonraker_lite.config.secrets import Secrets, load_secrets
+from moonraker_lite.config.secrets import Secrets, leaf_texts, load_secrets
 from moonraker_lite.config.templates import TemplateError, Templates, is_template
 from moonraker_lite.redaction import HIDDEN, is_secret_name, redact_option
 
@@ -44,7 +45,6 @@ class Config:
         self._known_sections: set[str] | None = None
         self._known_options: dict[str, set[str]] = {}
         self._decoded: dict[str, dict[str, Any]] = {}
-        self._templates: Templates | None = None
 
     def has(self, section: str) -> bool:
         """Whether the section stands in the files."""
@@ -121,6 +121,24 @@ class Config:
         """`[{"filename": "moonraker.conf", "sections": [...]}]` (server.config `files`); relative names."""
         return [{"filename": name, "sections": list(found)} for name, found in self._reading.files.items()]
 
+    def secret_texts(self) -> list[str]:
+        """All texts of the secrets file, so that the log can hide them (`Logs.hide`)."""
+        return list(leaf_texts(self._secrets))
+
+    @cached_property
+    def _secrets(self) -> Secrets:
+        place = self._options("secrets").get("secrets_path")
+        path = Path(place.value.strip()).expanduser() if place and place.value.strip() else None
+        try:
+            return load_secrets(path or self._data_path / f"{self.path.stem}.secrets")
+        except ConfigError as error:
+            self._remember(error)
+            return Secrets({})
+
+    @cached_property
+    def _templates(self) -> Templates:
+        return Templates({"secrets": self._secrets, "data_path": str(self._data_path)})
+
     def _options(self, section: str) -> dict[str, Option]:
         if not self.has(section):
             return {}
@@ -153,20 +171,7 @@ class Config:
 
     def _render(self, text: str) -> str:
         """Raises TemplateError."""
-        if not is_template(text):
-            return text
-        if self._templates is None:
-            self._templates = Templates({"secrets": self._secrets(), "data_path": str(self._data_path)})
-        return self._templates.render(text)
-
-    def _secrets(self) -> Secrets:
-        place = self._options("secrets").get("secrets_path")
-        path = Path(place.value.strip()).expanduser() if place and place.value.strip() else None
-        try:
-            return load_secrets(path or self._data_path / f"{self.path.stem}.secrets")
-        except ConfigError as error:
-            self._remember(error)
-            return Secrets({})
+        return self._templates.render(text) if is_template(text) else text
 
     def _error(self, message: str, section: str, option: str | None = None) -> ConfigError:
         """With the place of the option, or of the section, or of nothing when it is not in the files."""

@@ -44,6 +44,17 @@ class Secrets:
         return f"<{self._path}: {len(self._values)} entries>"
 
 
+def leaf_texts(secrets: Secrets) -> Iterator[str]:
+    """Every text in the secrets file, for hiding it in the log."""
+    for key in secrets:
+        value = secrets[key]
+        for leaf in value if isinstance(value, list) else [value]:
+            if isinstance(leaf, Secrets):
+                yield from leaf_texts(leaf)
+            elif isinstance(leaf, str):
+                yield leaf
+
+
 class MissingSecret(Exception):
     """A template asks for a secret that the file does not have. Not a LookupError: Jinja2 would print nothing."""
 
