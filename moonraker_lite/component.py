@@ -25,6 +25,11 @@ class Component:
         cls.section = section
         cls.name = name or section
 
+    @property
+    def endpoint_owners(self) -> tuple[object, ...]:
+        """Parts of this component that declare endpoints too."""
+        return ()
+
     async def start(self) -> None:
         """Begin work. Everything this component needs has started. An exception makes it a failed component."""
 

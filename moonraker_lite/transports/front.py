@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Awaitable
 from pathlib import Path
@@ -106,12 +105,16 @@ class FrontServer:
         bound: int = sockets[0].getsockname()[1]
         return bound
 
-    async def close(self) -> None:
-        """Stop listening and close the connections."""
+    def stop_listening(self) -> None:
+        """Take no new connections."""
         for server in self._servers:
             server.stop()
-            with contextlib.suppress(TimeoutError):
-                await server.close_all_connections()
+
+    async def close(self) -> None:
+        """Close the connections that are still open."""
+        self.stop_listening()
+        for server in self._servers:
+            await server.close_all_connections()
         self._servers.clear()
         await self._front.api.close()
 

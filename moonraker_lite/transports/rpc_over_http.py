@@ -1,0 +1,50 @@
+"""POST /server/jsonrpc: JSON-RPC in an HTTP body. The answer's status is 200, errors are inside."""
+
+from __future__ import annotations
+
+import msgspec
+
+from moonraker_lite.api.endpoint import Via, endpoint
+from moonraker_lite.api.jsonrpc import JsonRpc
+from moonraker_lite.api.replies import RawReply
+from moonraker_lite.api.request import Request
+from moonraker_lite.api.table import ApiTable
+from moonraker_lite.errors import BadRequest
+
+_JSON = "application/json; charset=UTF-8"
+
+
+class RpcOverHttp:
+    """The endpoint; it reads the body itself because a batch is no object."""
+
+    def __init__(self, table: ApiTable) -> None:
+        self._rpc = JsonRpc(table, Via.RPC_HTTP)
+
+    @endpoint("POST", "/server/jsonrpc", via=Via.HTTP, wrap=False)
+    async def post(self, request: Request) -> RawReply:
+        """Run one JSON-RPC call or a batch given as the body."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise BadRequest("Invalid content type: application/json is needed")
+        try:
+            message = msgspec.json.decode(request.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            message = None
+        else:
+            if not isinstance(message, (dict, list)):
+                raise BadRequest("The JSON-RPC message must be an object or an array of objects")
+
+        def call(arguments: dict[str, object]) -> Request:
+            return Request(
+                transport="rpc_http",
+                verb=request.verb,
+                path=request.path,
+                remote_ip=request.remote_ip,
+                arguments=arguments,
+                headers=request.headers,
+                user=request.user,
+            )
+
+        answer = self._rpc.handle(request.body, call) if message is None else self._rpc.handle_decoded(message, call)
+        if answer is not None and not isinstance(answer, bytes):
+            answer = await answer
+        return RawReply(answer or b"", _JSON)
