@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .client import KlippyClient
-from .errors import KlippyError
-from .hub import StatusHub
-from .listener import KlippyListener
-from .state import KlippyInfo, KlippyState
+from moonraker_lite.klippy.client import KlippyClient
+from moonraker_lite.klippy.errors import KlippyError
+from moonraker_lite.klippy.hub import StatusHub
+from moonraker_lite.klippy.listener import KlippyListener
+from moonraker_lite.klippy.state import KlippyInfo, KlippyState
 
 __all__ = ["KlippyClient", "KlippyError", "KlippyInfo", "KlippyListener", "KlippyState", "StatusHub"]

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..errors import BadRequest, HostError, Unavailable
-from .framing import FrameDecoder, Reply, encode
-from .listener import KlippyListener, Objects, RemoteMethod, Status
-from .pending import PendingRequests
-from .remote import RemoteMethods
-from .state import KlippyInfo, KlippyState, parse_info, parse_state
+from moonraker_lite import __version__
+from moonraker_lite.errors import BadRequest, HostError, Unavailable
+from moonraker_lite.klippy.framing import FrameDecoder, Reply, encode
+from moonraker_lite.klippy.listener import KlippyListener, Objects, RemoteMethod, Status
+from moonraker_lite.klippy.pending import PendingRequests
+from moonraker_lite.klippy.remote import RemoteMethods
+from moonraker_lite.klippy.state import KlippyInfo, KlippyState, parse_info, parse_state
 
 RETRY_MIN = 0.25  # s until the first new attempt to connect; doubles up to RETRY_MAX
 RETRY_MAX = 2.0
@@ -118,7 +118,7 @@ class KlippyClient:
             with contextlib.suppress(Unavailable):
                 self._send("register_remote_method", _remote_params(name), None)  # without id: nobody needs the answer
 
-    # -- the connection ---------------------------------------------------------------------------------------------
+    # -- the connection --------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         delay = RETRY_MIN
@@ -202,7 +202,7 @@ class KlippyClient:
             _LOGGER.info("Printer: %s", state.text)
             self._notify(self._listener.on_state, state, message)
 
-    # -- setting up -------------------------------------------------------------------------------------------------
+    # -- setting up ------------------------------------------------------------------------------------------
 
     async def _set_up_or_hang_up(self, writer: asyncio.StreamWriter) -> None:
         try:
@@ -249,7 +249,7 @@ class KlippyClient:
     async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         return await self._call(method, params, timeout=SETUP_TIMEOUT)
 
-    # -- requests ---------------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------
 
     async def _call(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import BadRequest
+from moonraker_lite.errors import BadRequest
 
 
 class KlippyError(BadRequest):

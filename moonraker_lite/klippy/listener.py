@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from .state import KlippyState
+from moonraker_lite.klippy.state import KlippyState
 
 Objects = Mapping[str, Sequence[str] | None]
 """What is wanted: object name -> fields, or None for all of them."""

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import TooManyRequests, Unavailable
-from .errors import KlippyError
-from .framing import Reply
+from moonraker_lite.errors import TooManyRequests, Unavailable
+from moonraker_lite.klippy.errors import KlippyError
+from moonraker_lite.klippy.framing import Reply
 
 MAX_PENDING = 512  # scripts wait for the one before them, which may take minutes; more than this is a runaway client
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from ..events import Events
-from .hub import StatusHub
-from .listener import Status
-from .state import KlippyState
+from moonraker_lite.events import Events
+from moonraker_lite.klippy.hub import StatusHub
+from moonraker_lite.klippy.listener import Status
+from moonraker_lite.klippy.state import KlippyState
 
 
 class KlippyStateChanged(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import Any
 
-from .listener import RemoteMethod
+from moonraker_lite.klippy.listener import RemoteMethod
 
 MAX_RUNNING = 64  # coroutine handlers at the same time; more are dropped with a warning
 

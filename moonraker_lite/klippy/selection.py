@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .errors import KlippyError
-from .listener import Status
+from moonraker_lite.klippy.errors import KlippyError
+from moonraker_lite.klippy.listener import Status
 
 Fields = frozenset[str] | None
 """Names of fields; None stands for all."""

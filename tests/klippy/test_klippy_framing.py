@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from moonraker_lite.klippy.framing import SEPARATOR, FrameDecoder, Reply, encode
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -87,7 +91,9 @@ def test_python_s_nan_and_infinity_become_null() -> None:
     assert reply.result == {"a": None, "b": [None, None, 1.5]}
 
 
-@pytest.mark.parametrize("raw", [b'{"id":[1]}', b'{"id":1.5}', b"[1]", b"5", b'{"method":7}', b'"x"', b"\xff\xfe", b"[" * 9000])
+@pytest.mark.parametrize(
+    "raw", [b'{"id":[1]}', b'{"id":1.5}', b"[1]", b"5", b'{"method":7}', b'"x"', b"\xff\xfe", b"[" * 9000]
+)
 def test_what_is_no_message_of_klipper_is_dropped(raw: bytes) -> None:
     decoder = FrameDecoder()
     assert decoder.feed(raw + SEPARATOR) == []
