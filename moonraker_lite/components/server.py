@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -19,7 +18,6 @@ from moonraker_lite.config import Config
 from moonraker_lite.errors import BadRequest, Unauthorized, Unavailable
 from moonraker_lite.klippy import KlippyClient
 
-RESTART_DELAY = 0.1  # seconds in which the answer to server.restart gets out
 _API_VERSION_STRING = ".".join(map(str, API_VERSION))
 _NO_KLIPPER_SERVICE = "Unable to detect Klipper Service, cannot perform manual rollover"
 
@@ -95,12 +93,6 @@ class Server(Component, section="server_info", name="server"):
         self._klippy = klippy
         self._connections = connections
         self._access = authorization.authorizer
-        self._restarting: asyncio.TimerHandle | None = None
-
-    async def stop(self) -> None:
-        """Forget a restart that has not begun."""
-        if self._restarting is not None:
-            self._restarting.cancel()
 
     @endpoint("GET", "/server/info", rpc="server.info")
     def info(self, request: Request) -> ServerState:
@@ -152,11 +144,9 @@ class Server(Component, section="server_info", name="server"):
     @endpoint("POST", "/server/restart", rpc="server.restart")
     def restart(self, request: Request) -> str:
         """Restart the host; the connection is closed soon after the answer."""
-        begin = self._facts.restart
-        if begin is None:
+        if self._facts.restart is None:
             raise Unavailable("This host cannot restart itself; restart its service instead")
-        if self._restarting is None:
-            self._restarting = asyncio.get_running_loop().call_later(RESTART_DELAY, begin)
+        self._facts.restart()
         return "ok"
 
     @endpoint("POST", "/server/logs/rollover", rpc="server.logs.rollover")

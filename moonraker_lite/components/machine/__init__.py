@@ -1,0 +1,8 @@
+"""The computer that the host runs on: what it is, how busy it is, what is plugged in, its services and its power."""
+
+from __future__ import annotations
+
+from .component import Machine
+from .settings import MachineSettings
+
+__all__ = ["Machine", "MachineSettings"]
