@@ -15,6 +15,7 @@ from moonraker_lite.api.connections import Connections
 from moonraker_lite.api.endpoint import Endpoint, Via, endpoints_of
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.jsonrpc import JsonRpc
+from moonraker_lite.api.openapi import OpenApi
 from moonraker_lite.api.table import ApiTable
 from moonraker_lite.component import Component
 from moonraker_lite.components import COMPONENTS
@@ -26,7 +27,6 @@ from moonraker_lite.klippy import KlippyClient, StatusHub
 from moonraker_lite.klippy.relay import KlippyRelay
 from moonraker_lite.registry import Built, Registry, load, load_third_party
 from moonraker_lite.storage import Database
-from moonraker_lite.tasks import TaskOwner
 from moonraker_lite.transports.front import Front, FrontServer, tls_context
 from moonraker_lite.transports.http import HttpApi
 from moonraker_lite.transports.klippy_bridge import KlippyBridge
@@ -88,7 +88,6 @@ class Host:
         }
         self.registry = Registry(services, config)
         self.registry.build([*load(COMPONENTS), *load_third_party()] if kinds is None else kinds)
-        self._tasks = TaskOwner("host")
         self._front: FrontServer | None = None
         self._unix: UnixSocketServer | None = None
         self.port = 0
@@ -140,13 +139,13 @@ class Host:
     async def _listen(self) -> None:
         access = self._access()
         self.table.add(endpoints_of(RpcOverHttp(self.table), "server"))
+        self.table.add(endpoints_of(OpenApi(self.table, __version__), "server"))
         api = HttpApi(self.table, access, self.server.max_upload_size * 1024 * 1024)
         websockets = application(
             JsonRpc(self.table, Via.WEBSOCKET),
             access,
             self.connections,
             self.server.max_websocket_connections,
-            self._tasks,
             [(r"/klippysocket", KlippyBridge, {"access": access, "socket_path": self.klippy.socket_path})],
         )
         self._front = FrontServer(Front(api, websockets))
@@ -182,7 +181,6 @@ class Host:
         await self.klippy.close()
         if self._front is not None:
             await self._front.close()
-        await self._tasks.close()
         await self.database.close()
 
     async def _stop_component(self, component: Component) -> None:

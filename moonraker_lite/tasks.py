@@ -32,6 +32,11 @@ class TaskOwner:
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("task %s failed", task.get_name(), exc_info=error)
 
+    def cancel(self) -> None:
+        """Cancel what still runs without waiting for it, where nothing can wait."""
+        for task in self._tasks:
+            task.cancel()
+
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]

@@ -22,7 +22,8 @@ class AccessRevoked(msgspec.Struct, frozen=True):
 class AccessPolicy(Protocol):
     """Decides for each HTTP request and each connection. All methods return at once.
 
-    `headers` have lower-case names, `query` holds decoded arguments, `peer_ip` is the address at the socket's other end.
+    `headers` have lower-case names, `query` holds decoded arguments, `peer_ip` is the address of the socket's other
+    end.
     """
 
     def client_ip(self, headers: Mapping[str, str], peer_ip: str) -> str:
@@ -50,5 +51,6 @@ class AccessPolicy(Protocol):
         """Whether pages of this origin may read answers (`cors_domains`)."""
 
     def same_site(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request comes from no page, from a page of this very host, or from an allowed origin. Websockets are
-        refused otherwise."""
+        """Whether a request comes from no page, from a page of this very host, or from an allowed origin.
+
+        Websockets are refused otherwise."""

@@ -86,10 +86,7 @@ class WebsocketConnection(ClientConnection):
 class WebsocketEndpoint(WebSocketHandler):
     """/websocket: Tornado does the handshake, masking and control frames; the rest is `WebsocketConnection`."""
 
-    def initialize(
-        self, rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int, tasks: TaskOwner
-    ) -> None:
-        self._tasks = tasks
+    def initialize(self, rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int) -> None:
         self._rpc = rpc
         self._access = access
         self._connections = connections
@@ -147,7 +144,7 @@ class WebsocketEndpoint(WebSocketHandler):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.ended()
-            self._tasks.spawn(connection.tasks.close(), "close")
+            connection.tasks.cancel()
 
 
 async def _answer_later(connection: ClientConnection, work: Awaitable[Answer]) -> None:
@@ -165,17 +162,12 @@ async def _until(task: asyncio.Task[None]) -> None:
 
 
 def application(
-    rpc: JsonRpc,
-    access: AccessPolicy,
-    connections: Connections,
-    limit: int,
-    tasks: TaskOwner,
-    bridge: list[tuple[Any, ...]],
+    rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int, others: list[tuple[Any, ...]]
 ) -> Application:
-    """The Tornado application of the websocket paths. `tasks` owns what closing connections have left to do."""
-    arguments = {"rpc": rpc, "access": access, "connections": connections, "limit": limit, "tasks": tasks}
+    """The Tornado application of the websocket paths; `others` are further rules."""
+    arguments = {"rpc": rpc, "access": access, "connections": connections, "limit": limit}
     return Application(
-        [(r"/websocket", WebsocketEndpoint, arguments), *bridge],
+        [(r"/websocket", WebsocketEndpoint, arguments), *others],
         websocket_ping_interval=PING_SECONDS,
         websocket_max_message_size=32 * 1024 * 1024,
         log_function=_no_access_log,
