@@ -194,7 +194,7 @@ class StatusHub:
 
     def _settle(self) -> None:
         """Get the watches what they want, now or (not connected) when `on_state` says so."""
-        if self._client.state in (KlippyState.DISCONNECTED, KlippyState.STARTUP):
+        if not self._watches or self._client.state in (KlippyState.DISCONNECTED, KlippyState.STARTUP):
             return
         if self._active and all(covers(self._active, watch.selection) for watch in self._watches):
             asyncio.get_running_loop().call_soon(self._greet)
