@@ -82,27 +82,20 @@ class RolloverFile:
             self._file.write(self.header.encode("utf-8", "backslashreplace"))
 
     def _free_name(self) -> Path:
-        base = f"{self._path.name}.{self._day}"
-        taken = {old.name for old in self._old_files()}
-        number = 1
-        name = base
-        while name in taken:
-            name, number = f"{base}.{number}", number + 1
-        return self._path.with_name(name)
+        """The day, and a number above those of the same day that are kept: names sort by age."""
+        same_day = [number for day, number, _ in self._old_files() if day == self._day]
+        suffix = f".{max(same_day) + 1}" if same_day else ""
+        return self._path.with_name(f"{self._path.name}.{self._day}{suffix}")
 
     def _prune(self) -> None:
-        for old in self._old_files()[self._keep :]:
+        for _, _, old in self._old_files()[self._keep :]:
             old.unlink(missing_ok=True)
 
-    def _old_files(self) -> list[Path]:
-        """Newest first."""
+    def _old_files(self) -> list[tuple[str, int, Path]]:
+        """Day, number within the day, and path; newest first."""
         pattern = re.compile(re.escape(self._path.name) + r"\.(\d{4}-\d\d-\d\d)(?:\.(\d{1,6}))?")
-        found = []
-        for path in self._path.parent.iterdir():
-            match = pattern.fullmatch(path.name)
-            if match:
-                found.append((match[1], int(match[2] or 0), path))
-        return [path for _, _, path in sorted(found, reverse=True)]
+        matches = [(pattern.fullmatch(path.name), path) for path in self._path.parent.iterdir()]
+        return sorted(((m[1], int(m[2] or 0), path) for m, path in matches if m), reverse=True)
 
     def _is_ours(self) -> bool:
         """False when somebody removed or renamed the file under us."""

@@ -121,11 +121,13 @@ class _QueueingHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._queue.put_nowait((record.levelno, _cut(self.format(record))))
+            text = self.format(record)
+        except (TypeError, ValueError, KeyError):  # an error of the program; the line is worth more than the traceback
+            text = self.text(f"a log message does not fit its arguments: {record.msg!r} ({record.pathname})")
+        try:
+            self._queue.put_nowait((record.levelno, _cut(text)))
         except queue.Full:
             self._dropped += 1
-        except (TypeError, ValueError, KeyError):  # a message whose arguments do not fit it
-            self.handleError(record)
 
     def take_dropped(self) -> int:
         dropped, self._dropped = self._dropped, 0

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, *, sections: Sections = (), whole: bool = False) -> int:
     """Print errors and warnings one per line, errors first.
 
-    `sections` are those of the components, beside [server] and [printer]; `whole` says that there are no others, so that
-    unknown sections can be told. Returns 0 when there are no errors, else 1.
+    `sections` are those of the components, beside [server] and [printer]; `whole` says that there are no others, so
+    that unknown sections can be told. Returns 0 when there are no errors, else 1.
     """
     data_path: Path = args.datapath.expanduser()
     path: Path = (args.configfile or data_path / "config" / "moonraker.conf").expanduser()

@@ -16,7 +16,7 @@ from moonraker_lite.config.hints import BUILT_IN_SECTIONS, unknown_option, unkno
 from moonraker_lite.config.reader import DEFAULT_SECTION, Option, Reading, read_files
 from moonraker_lite.config.secrets import Secrets, leaf_texts, load_secrets
 from moonraker_lite.config.templates import TemplateError, Templates, is_template
-from moonraker_lite.redaction import HIDDEN, is_secret_name, redact_option
+from moonraker_lite.redaction import redact_option
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -44,6 +44,7 @@ class Config:
         self._defaults = reading.sections[DEFAULT_SECTION].options if DEFAULT_SECTION in reading.sections else {}
         self._known_sections: set[str] | None = None
         self._known_options: dict[str, set[str]] = {}
+        self._asked: set[str] = set()  # sections that were decoded: only there are options known to be unknown
         self._decoded: dict[str, dict[str, Any]] = {}
 
     def has(self, section: str) -> bool:
@@ -149,6 +150,7 @@ class Config:
         """The settings made of what is valid (None when a required option is missing) and all problems."""
         decoding = decode_fields(type_, self._options(section), self._render)
         self._known_options.setdefault(section, set()).update(decoding.names)
+        self._asked.add(section)
         problems = [self._error(message, section, name) for name, message in decoding.problems]
         settings: T | None = None
         if not decoding.missing:
@@ -159,15 +161,19 @@ class Config:
         for problem in problems:
             self._remember(problem)
         if settings is not None:
-            self._decoded[section] = self._as_json(settings, decoding.templates)
+            self._decoded[section] = self._as_json(section, settings, decoding.templates)
         return settings, problems
 
     @staticmethod
-    def _as_json(settings: msgspec.Struct, templates: Mapping[str, str]) -> dict[str, Any]:
+    def _as_json(section: str, settings: msgspec.Struct, templates: Mapping[str, str]) -> dict[str, Any]:
         """Builtins only; a template's own text stands instead of what it became, which may be a secret."""
         values: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
-        hidden = {name: HIDDEN for name, value in values.items() if value and is_secret_name(name)}
-        return {**values, **hidden, **templates}
+        for name, value in values.items():
+            if isinstance(value, str):
+                values[name] = redact_option(section, name, value)
+            elif isinstance(value, list):
+                values[name] = [redact_option(section, name, item) if isinstance(item, str) else item for item in value]
+        return {**values, **templates}
 
     def _render(self, text: str) -> str:
         """Raises TemplateError."""
@@ -202,8 +208,8 @@ class Config:
 
     def _unknown_options(self) -> list[str]:
         result = []
-        for section, known in self._known_options.items():
-            own = self._reading.sections[section].options if self.has(section) else {}
+        for section in filter(self._asked.__contains__, self.sections()):
+            known, own = self._known_options[section], self._reading.sections[section].options
             result += [str(self._error(unknown_option(section, o, known), section, o)) for o in own if o not in known]
         return result
 

@@ -1,0 +1,54 @@
+"""`check-config`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from moonraker_lite.cli import check_config
+
+
+class Camera(msgspec.Struct, frozen=True):
+    stream_url: str
+
+
+def check(*options: str, whole: bool = False) -> int:
+    parser = argparse.ArgumentParser()
+    check_config.add_arguments(parser)
+    return check_config.run(parser.parse_args(options), sections=[("webcam *", Camera)], whole=whole)
+
+
+def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config" / "moonraker.conf"
+    path.parent.mkdir()
+    path.write_text("[server]\nport: 7125\n[webcam x]\nstream_url: /")
+    assert check("-d", str(tmp_path), whole=True) == 0
+    assert capsys.readouterr().out == f"{path}: all is well\n"
+
+
+def test_errors_first_then_warnings_one_per_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my.conf"
+    path.write_text("[server]\nport: 99999\nspeed: 1\n[webcam x]\n[foo]\n")
+    assert check("-c", str(path), whole=True) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        'error: my.conf line 2, [server] port: "99999" is not a whole number between 1 and 65535',
+        "error: my.conf line 4, [webcam x] stream_url: the option is required here and missing",
+        "warning: my.conf line 5, [foo]: unknown section; it is ignored",
+        "warning: my.conf line 3, [server] speed: unknown option; it is ignored",
+        f"{path}: 2 errors, 2 warnings",
+    ]
+
+
+def test_warnings_alone_are_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my.conf"
+    path.write_text("[server]\nspeed: 1\n[foo]\n")
+    assert check("-c", str(path)) == 0
+    assert "1 warning" in capsys.readouterr().out
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("-c", str(tmp_path / "none.conf")) == 1
+    assert "does not exist" in capsys.readouterr().err
