@@ -6,4 +6,10 @@ Third parties add theirs through the entry-point group `moonraker_lite.component
 
 from __future__ import annotations
 
-COMPONENTS: tuple[str, ...] = ("moonraker_lite.components.authorization:Authorization",)
+COMPONENTS: tuple[str, ...] = (
+    "moonraker_lite.components.announcements:Announcements",
+    "moonraker_lite.components.authorization:Authorization",
+    "moonraker_lite.components.machine:Machine",
+    "moonraker_lite.components.server:Server",
+    "moonraker_lite.components.webcam:Webcams",
+)
