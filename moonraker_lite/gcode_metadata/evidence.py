@@ -1,0 +1,134 @@
+"""What a file says, before any slicer's dialect is applied: its comments as key and value, and where its moves are.
+
+One compiled pass over the bytes of both windows finds every comment of the form `; key = value` (also `:` or `,` as the
+separator, also in parentheses). Rules then ask for keys; nothing else of the text is looked at again, except by the few
+rules that need G-code itself (`moves`), and only when no comment stated the fact.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from itertools import islice
+
+from . import fields
+from .window import EXTRUDING_MOVE, Windows
+
+_COMMENT = re.compile(
+    rb"\n[;(]++[ \t*-]*+"
+    rb"(?!(?:TYPE|WIDTH|HEIGHT|MESH|TIME_ELAPSED|Z):)"  # thousands of them between the moves
+    rb"([^\n:=,]{1,160}+)[:=,]([^\r\n]*+)"
+)
+MAX_COMMENTS = 20_000
+MAX_REPEATS = 32
+"""Values kept of one key: the first ones, and always the last."""
+
+LAYER_MARK = re.compile(
+    rb"\n[;(][ \t]*+(?:LAYER_CHANGE|CHANGE_LAYER|LAYER: ?0\b|BEGIN_LAYER_OBJECT|layer 1,|Layer 1\b|<layer>|layer:)"
+)
+"""How the slicers mark the first layer."""
+
+_COMMAND = re.compile(rb"\n[MG]\d++\s[^\n]*+\n")
+_LAST_COMMAND = re.compile(rb"\n(?=[MG]\d++\s[^\n]*+\n)")
+_PROCESSOR = re.compile(rb"\n;[^\n]{0,80}?\b[Pp]rocessed[^\n]{0,60}? by (preprocess_cancellation|klipper_estimator)\b")
+_PROCESSOR_MARGIN = 4096
+
+
+class Evidence:
+    """Comments and windows of one file. `cut` are byte ranges of the head to pass over (thumbnails)."""
+
+    def __init__(self, windows: Windows, cut: list[tuple[int, int]]) -> None:
+        self.windows = windows
+        self.text = b"\n" + _without(windows.head, cut)
+        self._comments: dict[bytes, list[bytes]] = {}
+        self._read(self.text)
+        if not windows.whole:
+            self._read(windows.tail)
+
+    def all(self, key: str) -> list[bytes]:
+        """The values of a key (lower case) in the order of the file; empty when it is not there."""
+        return self._comments.get(key.encode(), [])
+
+    def first(self, key: str) -> bytes | None:
+        values = self._comments.get(key.encode())
+        return values[0] if values else None
+
+    def last(self, key: str) -> bytes | None:
+        values = self._comments.get(key.encode())
+        return values[-1] if values else None
+
+    @cached_property
+    def start(self) -> bytes:
+        """The text up to the first layer: header comments and start code."""
+        found = LAYER_MARK.search(self.text) or EXTRUDING_MOVE.search(self.text)
+        return self.text[: found.start() + 1] if found else self.text
+
+    @cached_property
+    def used_tools(self) -> tuple[int, ...]:
+        """Numbers of the tools that feed filament, as far as the comments tell; empty when they do not."""
+        numbered = self.first("filament")
+        if numbered is not None and re.fullmatch(rb"\s*\d{1,3}+(?:\s*,\s*\d{1,3}+)*+\s*", numbered):
+            return tuple(sorted({int(item) - 1 for item in numbered.split(b",") if int(item) > 0}))
+        for key in ("filament used [mm]", "filament used [g]", "filament used"):
+            value = self.first(key)
+            if value is not None and b"," in value:
+                lengths = [fields.positive(item) for item in fields.items(value)]
+                return tuple(tool for tool, length in enumerate(lengths) if length)
+        return ()
+
+    @property
+    def first_tool(self) -> int:
+        return self.used_tools[0] if self.used_tools else 0
+
+    def command_range(self) -> tuple[int | None, int | None]:
+        """Byte offsets where the G-code begins and ends, as Moonraker counts them.
+
+        The beginning is that of the line break before the first M or G command with a parameter (or a line after it),
+        the end is behind the last one.
+        """
+        head, tail = self.windows.head, self.windows.tail
+        start = _COMMAND.search(head)
+        end = None
+        reach = 8 * 1024
+        while end is None:
+            offset = max(0, len(tail) - reach)
+            for found in _LAST_COMMAND.finditer(tail, offset):
+                end = found.end()
+            if offset == 0:
+                break
+            reach *= 8
+        if end is not None:
+            whole = _COMMAND.match(tail, end - 1)
+            end = self.windows.tail_offset + whole.end() if whole else None
+        return (start.start() if start else None), end
+
+    def processors(self) -> list[str]:
+        """Programs that rewrote the file after slicing and say so at one of its ends."""
+        ends = (self.text[:_PROCESSOR_MARGIN], self.windows.tail[-_PROCESSOR_MARGIN:])
+        found = {name.decode(): None for end in ends for name in _PROCESSOR.findall(end)}
+        return list(found)
+
+    def _read(self, data: bytes) -> None:
+        comments = self._comments
+        for found in islice(_COMMENT.finditer(data), MAX_COMMENTS):
+            key, value = found.groups()
+            key = key.rstrip().lower()
+            values = comments.get(key)
+            if values is None:
+                comments[key] = [value]
+            elif len(values) < MAX_REPEATS:
+                values.append(value)
+            else:
+                values[-1] = value
+
+
+def _without(data: bytes, cut: list[tuple[int, int]]) -> bytes:
+    if not cut:
+        return data
+    pieces = []
+    position = 0
+    for start, end in cut:
+        pieces.append(data[position:start])
+        position = end
+    pieces.append(data[position:])
+    return b"".join(pieces)

@@ -1,0 +1,127 @@
+"""Writing a file's pictures under `.thumbs`, with Moonraker's names, and making the small one that clients list files with."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+from .model import Thumbnail
+from .pictures import Picture, find, identify, size_of
+
+__all__ = ["find", "store", "write_atomically"]
+
+SMALL_SIDE = 32
+MAX_SMALL_SOURCE_PIXELS = 2 * 1024 * 1024
+"""Larger pictures are not decoded to make the small one: bounds memory to 8 MiB."""
+MAX_QOI_PIXELS = 512 * 1024
+"""Pillow decodes QOI in Python, about a million pixels a second."""
+MAX_LOOSE_BYTES = 4 * 1024 * 1024
+_RELATIVE = ".thumbs/"
+
+
+def store(pictures: list[Picture], stem: str, thumbs_dir: Path | None) -> list[Thumbnail]:
+    """Write (or, without a folder, only list) the pictures of the file `<stem>.<ext>`.
+
+    The list begins with a small one that was made here, if any. Without pictures of its own the file gets `<stem>.png`,
+    where a container's picture was unpacked to. What cannot be written is left out.
+    """
+    # A name that is not UTF-8 cannot be told to clients.
+    stem = stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if thumbs_dir is None:
+        return [_thumbnail(picture, name) for picture, name in _named(pictures, stem)]
+    result = []
+    if pictures:
+        pictures = [ready for picture in pictures if (ready := _as_served(picture)) is not None]
+        result = [
+            _thumbnail(picture, name)
+            for picture, name in _named(pictures, stem)
+            if write_atomically(thumbs_dir, name, picture.data)
+        ]
+    elif loose := _loose_picture(thumbs_dir / f"{stem}.png"):
+        pictures = [loose]
+        result = [_thumbnail(loose, f"{stem}.png")]
+    if small := _small(pictures):
+        name = f"{stem}-{SMALL_SIDE}x{SMALL_SIDE}.png"
+        if write_atomically(thumbs_dir, name, small.data):
+            result.insert(0, _thumbnail(small, name))
+    return result
+
+
+def write_atomically(folder: Path, name: str, data: bytes) -> bool:
+    """Make the file appear whole or not at all. False when that is impossible (no room, no permission, name too long)."""
+    temporary = folder / f".{os.urandom(8).hex()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(folder / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError:
+        return False
+    return True
+
+
+def _named(pictures: list[Picture], stem: str) -> list[tuple[Picture, str]]:
+    """`<stem>-WxH.png`; a second picture of the same size (one was JPEG or QOI, say) gets a number."""
+    taken: dict[str, int] = {}
+    named = []
+    for picture in pictures:
+        suffix = "jpg" if picture.kind == "jpg" else "png"
+        base = f"{stem}-{picture.width}x{picture.height}"
+        count = taken[f"{base}.{suffix}"] = taken.get(f"{base}.{suffix}", 0) + 1
+        named.append((picture, f"{base}.{suffix}" if count == 1 else f"{base}-{count}.{suffix}"))
+    return named
+
+
+def _thumbnail(picture: Picture, name: str) -> Thumbnail:
+    return Thumbnail(picture.width, picture.height, len(picture.data), _RELATIVE + name)
+
+
+def _loose_picture(path: Path) -> Picture | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_LOOSE_BYTES + 1)
+    except (OSError, ValueError):
+        return None
+    size = size_of("png", data) if identify(data) == "png" and len(data) <= MAX_LOOSE_BYTES else None
+    return Picture(*size, "png", data) if size else None
+
+
+def _as_served(picture: Picture) -> Picture | None:
+    """Browsers show PNG and JPEG; QOI is converted, or dropped without Pillow."""
+    if picture.kind != "qoi":
+        return picture
+    return _render(picture, MAX_QOI_PIXELS, None)
+
+
+def _small(pictures: list[Picture]) -> Picture | None:
+    """A small copy of the largest picture, unless there is one of that size already."""
+    if any((picture.width, picture.height) == (SMALL_SIDE, SMALL_SIDE) for picture in pictures):
+        return None
+    for picture in sorted(pictures, key=lambda picture: picture.width * picture.height, reverse=True):
+        if small := _render(picture, MAX_SMALL_SOURCE_PIXELS, SMALL_SIDE):
+            return small
+    return None
+
+
+def _render(picture: Picture, max_pixels: int, side: int | None) -> Picture | None:
+    """The picture as PNG, shrunk to fit a square of `side` when that is given. None without Pillow or when damaged."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return None
+    try:
+        with Image.open(io.BytesIO(picture.data), formats=("PNG", "JPEG", "QOI")) as image:
+            if image.width * image.height > max_pixels:
+                return None
+            if side is not None:
+                image.thumbnail((side, side))
+            target = io.BytesIO()
+            image.save(target, "PNG")
+            width, height = image.size if side is not None else (picture.width, picture.height)
+            return Picture(width, height, "png", target.getvalue())
+    except Exception:  # noqa: BLE001 - Pillow raises a different class for every kind of damage; a picture is optional
+        return None

@@ -1,0 +1,126 @@
+"""Reading the two ends of a file, and no more of it than is needed.
+
+Slicers state their facts before the first and after the last move. So 64 KiB from either end are read first, and an end
+grows (to a bound) while it has not met the moves yet, for example because of large thumbnails or a long footer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+
+FIRST_WINDOW = 64 * 1024
+HEAD_LIMIT = 2 * 1024 * 1024
+"""Two million bytes hold several base64 thumbnails of screen size."""
+TAIL_LIMIT = 1024 * 1024
+GROWTH = 4
+START_MARGIN = 8 * 1024
+"""Some facts (layer count) stand between a priming move in the start code and the first layer."""
+
+EXTRUDING_MOVE = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(XY]*+[XY]-?[\d.][^\n;(EA]*+[EA]0*+\.?0*+[1-9]")
+"""A move in the plane that feeds filament (axis A in MakerBot's dialect). Retractions are negative or have no X/Y.
+
+Possessive throughout, so that its cost is linear in any input.
+"""
+
+
+class Windows:
+    """Head and tail of one regular file. When they meet, both are the whole file. Use as a context manager.
+
+    Raises OSError when the path is no readable regular file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # O_NONBLOCK: opening a FIFO that somebody left among the prints must not hang.
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(self._fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+            self.size = status.st_size
+            self.modified = status.st_mtime
+            if self.size <= 2 * FIRST_WINDOW:
+                self.head = self.tail = self._read(0, self.size)
+                self.tail_offset = 0
+            else:
+                self.head = self._read(0, FIRST_WINDOW)
+                self.tail_offset = self.size - FIRST_WINDOW
+                self.tail = self._read(self.tail_offset, FIRST_WINDOW)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Windows:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def whole(self) -> bool:
+        """True when head and tail are one and the same buffer, the complete file."""
+        return self.tail_offset == 0
+
+    def fit(self) -> None:
+        """Grow either end until it reaches the moves or its bound."""
+        searched = 0
+        while not self.whole and not self._has_start(searched):
+            searched = max(0, len(self.head) - START_MARGIN)
+            if not self.grow_head():
+                break
+        while not self.whole and EXTRUDING_MOVE.search(self.tail) is None:
+            if not self.grow_tail():
+                break
+
+    def grow_head(self) -> bool:
+        """Read more of the beginning. False when it is at its bound."""
+        target = min(len(self.head) * GROWTH, HEAD_LIMIT, self.size)
+        if self.whole or target <= len(self.head):
+            return False
+        if target >= self.tail_offset:
+            self._join()
+        else:
+            self.head += self._read(len(self.head), target - len(self.head))
+        return True
+
+    def grow_tail(self) -> bool:
+        """Read more of the end. False when it is at its bound."""
+        target = min(len(self.tail) * GROWTH, TAIL_LIMIT, self.size)
+        if self.whole or target <= len(self.tail):
+            return False
+        offset = self.size - target
+        if offset <= len(self.head):
+            self._join()
+        else:
+            self.tail = self._read(offset, self.tail_offset - offset) + self.tail
+            self.tail_offset = offset
+        return True
+
+    def _has_start(self, searched: int) -> bool:
+        """Whether the head holds the first extruding move and some room after it."""
+        found = EXTRUDING_MOVE.search(self.head, searched)
+        return found is not None and found.end() + START_MARGIN <= len(self.head)
+
+    def _join(self) -> None:
+        between = self._read(len(self.head), self.tail_offset - len(self.head))
+        self.head = self.tail = self.head + between + self.tail
+        self.tail_offset = 0
+
+    def _read(self, offset: int, count: int) -> bytes:
+        """`count` bytes, fewer only if the file was cut meanwhile."""
+        pieces = []
+        while count > 0:
+            piece = os.pread(self._fd, count, offset)
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            count -= len(piece)
+        return b"".join(pieces)
