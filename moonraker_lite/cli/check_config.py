@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import typing
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import msgspec
 
 from moonraker_lite.config import Config, ConfigError, PrinterSettings, ServerSettings, load_config
 
-Sections = Iterable[tuple[str, type[msgspec.Struct]]]
-"""What to decode: `("server", ServerSettings)`, or `("webcam *", WebcamSettings)` for every `[webcam x]`."""
+Sections = Iterable[tuple[str, type[msgspec.Struct] | None]]
+"""What exists and how it decodes: `("server", ServerSettings)`, `("webcam *", Webcam)` for every `[webcam x]`."""
 
 _OWN_SECTIONS: Sections = (("server", ServerSettings), ("printer", PrinterSettings))
 
@@ -27,11 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, *, sections: Sections = (), whole: bool = False) -> int:
-    """Print errors and warnings one per line, errors first.
+def run(args: argparse.Namespace, *, sections: Sections | None = None) -> int:
+    """Print errors and warnings one per line, errors first. Returns 0 when there are no errors, else 1.
 
-    `sections` are those of the components, beside [server] and [printer]; `whole` says that there are no others, so
-    that unknown sections can be told. Returns 0 when there are no errors, else 1.
+    `sections` are all that exist, beside [server] and [printer]; by default those of the installed components.
     """
     data_path: Path = args.datapath.expanduser()
     path: Path = (args.configfile or data_path / "config" / "moonraker.conf").expanduser()
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, *, sections: Sections = (), whole: bool = Fals
         print(f"error: {path} does not exist", file=sys.stderr)
         return 1
     config = load_config(path, data_path=data_path)
-    check(config, (*_OWN_SECTIONS, *sections), whole=whole)
+    check(config, (*_OWN_SECTIONS, *(component_sections() if sections is None else sections)))
     errors = [str(error) for error in config.errors]
     warnings = [text for text in config.warnings() if text not in errors]
     for text in errors:
@@ -51,19 +51,40 @@ def run(args: argparse.Namespace, *, sections: Sections = (), whole: bool = Fals
     return 1 if errors else 0
 
 
-def check(config: Config, sections: Sections, *, whole: bool) -> None:
-    """Decode all of these; what is wrong lands in `config.errors`."""
-    pairs = list(sections)
-    for name, settings in pairs:
+def component_sections() -> list[tuple[str, type[msgspec.Struct] | None]]:
+    """The sections of all components, ours and third parties', found as the host's registry finds them."""
+    from moonraker_lite.components import COMPONENTS
+    from moonraker_lite.registry import load, load_third_party, needs
+
+    found: list[tuple[str, type[msgspec.Struct] | None]] = []
+    for kind in [*load(COMPONENTS), *load_third_party()]:
+        found.append((kind.section, None))
+        for need in needs(kind).values():
+            if typing.get_origin(need) is dict:
+                found.append((f"{kind.section} *", typing.get_args(need)[1]))
+            elif isinstance(need, type) and issubclass(need, msgspec.Struct) and not _is_service(need):
+                found.append((kind.section, need))
+    return found
+
+
+def _is_service(struct: type[msgspec.Struct]) -> bool:
+    """The host's own structs (paths, facts) come from the host, those beside a component from the configuration."""
+    package = struct.__module__
+    return package.startswith("moonraker_lite.") and not package.startswith("moonraker_lite.components.")
+
+
+def check(config: Config, sections: Sections) -> None:
+    """Decode all of these; what is wrong lands in `config.errors`, what is unknown in `config.warnings()`."""
+    for name, settings in sections:
         word = name.removesuffix(" *")
-        found = config.sections(word) if word != name else [name]
-        for section in found:
+        config.known_sections([word])
+        if settings is None:
+            continue
+        for section in config.sections(word) if word != name else [name]:
             try:
                 config.decode_valid(section, settings)
             except ConfigError:  # remembered in config.errors
                 continue
-    if whole:
-        config.known_sections(name.removesuffix(" *") for name, _ in pairs)
 
 
 def _number(count: int, noun: str) -> str:
