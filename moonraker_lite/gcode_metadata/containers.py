@@ -35,9 +35,9 @@ def extract_ufp(
 ) -> Path | None:
     """Unpack the print to `gcode_dest` (whole and synced, or not at all) and its picture into `thumbs_dir`.
 
-    The picture becomes `<stem of gcode_dest>.png`, where `scan` finds it; its path is returned, None when there is none.
-    Raises ValueError with a sentence for the user when the container is broken, holds no print, or unpacks to more than
-    `max_bytes`; OSError when reading or writing fails. The container itself is left alone.
+    The picture becomes `<stem of gcode_dest>.png`, where `scan` finds it; its path is returned, or None without one.
+    Raises ValueError with a sentence for the user when the container is broken, holds no print, or unpacks to more
+    than `max_bytes`; OSError when reading or writing fails. The container itself is left alone.
     """
     import zlib
     from zipfile import BadZipFile, ZipFile

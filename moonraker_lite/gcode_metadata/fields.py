@@ -133,7 +133,7 @@ def colors(value: bytes) -> list[str]:
 
 
 def names(value: bytes) -> str | None:
-    """A list of names as Moonraker gives it: one name as it is, several as the text of a JSON array. None when empty."""
+    """A list of names as Moonraker gives it: one as it is, several as the text of a JSON array. None when empty."""
     decoded = [text(item) for item in _split_quoted(value.strip()[:MAX_NAMES_BYTES])]
     if not any(decoded):
         return None

@@ -31,7 +31,10 @@ class Thumbnail(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Facts about one G-code file; mm, g, °C and seconds. `print_start_time`, `job_id` and `filename` are not known here."""
+    """Facts about one G-code file, in mm, g, °C and seconds.
+
+    `print_start_time`, `job_id` and `filename` are not known here.
+    """
 
     size: int
     modified: float

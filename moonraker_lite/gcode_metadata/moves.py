@@ -70,7 +70,7 @@ def drawn_first_height(evidence: Evidence) -> float | None:
 
 
 def first_layer_height(evidence: Evidence) -> float | None:
-    """Z of the first layer: the first printing height after the first layer's mark, without a mark the lowest of all."""
+    """Z of the first layer: the first printing height after its mark, without a mark the lowest of all."""
     data = evidence.windows.head
     mark = LAYER_MARK.search(data)
     if mark is None:
@@ -96,7 +96,10 @@ def tools(evidence: Evidence) -> list[int] | None:
 
 
 def nozzle_temperature(evidence: Evidence) -> float | None:
-    """What the start code heats the first printing tool to, last of all. Zero (a placeholder, or off) does not count."""
+    """What the start code heats the first printing tool to, last of all.
+
+    Zero does not count: it is a placeholder, or switches off.
+    """
     stated = _macro(evidence, _NOZZLE_WORDS)
     if stated is not None:
         return stated

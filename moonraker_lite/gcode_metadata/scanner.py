@@ -18,9 +18,9 @@ from .window import Windows
 def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None) -> Metadata:
     """Read the facts of one G-code file from its two ends.
 
-    With `thumbs_dir` the file's pictures are written there (it is made when missing) under Moonraker's names, and a small
-    one is added when the file brings none and Pillow is installed; a picture that cannot be written is left out. Without
-    it they are only listed. `relative_path` says `.thumbs/` in either case.
+    With `thumbs_dir` the file's pictures are written there (it is made when missing) under Moonraker's names, and a
+    small one is added when the file brings none and Pillow is installed; a picture that cannot be written is left out.
+    Without it they are only listed. `relative_path` says `.thumbs/` in either case.
 
     Raises OSError when the file cannot be read, and nothing for whatever is in it.
     """

@@ -1,4 +1,4 @@
-"""Writing a file's pictures under `.thumbs`, with Moonraker's names, and making the small one that clients list files with."""
+"""Writing a file's pictures under `.thumbs` with Moonraker's names, and making the small one that file lists show."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def store(pictures: list[Picture], stem: str, thumbs_dir: Path | None) -> list[T
 
 
 def write_atomically(folder: Path, name: str, data: bytes) -> bool:
-    """Make the file appear whole or not at all. False when that is impossible (no room, no permission, name too long)."""
+    """Make the file appear whole or not at all. False when that cannot be: no room, no permission, name too long."""
     temporary = folder / f".{os.urandom(8).hex()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def main() -> int:
         serve(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:
         # The host is gone. Standard output must not complain once more when the interpreter closes it.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
     return 0
 
 

@@ -1,7 +1,7 @@
 """BambuStudio, OrcaSlicer and the many programs made from them.
 
-With Bambu Lab profiles everything stands in header and configuration blocks at the beginning, else the configuration is a
-footer as PrusaSlicer's. Keys are the same in either place.
+With Bambu Lab profiles everything stands in header and configuration blocks at the beginning, else the configuration
+is a footer as PrusaSlicer's. Keys are the same in either place.
 """
 
 from __future__ import annotations
