@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .database import Database
+from .documents import Key
 from .errors import SchemaTooNew, StorageError
 from .metadata import MetadataRow, MetadataStore
-from .namespaces import Namespaces
+from .namespaces import PRIVATE, Namespaces
 
-__all__ = ["Database", "MetadataRow", "MetadataStore", "Namespaces", "SchemaTooNew", "StorageError"]
+__all__ = ["PRIVATE", "Database", "Key", "MetadataRow", "MetadataStore", "Namespaces", "SchemaTooNew", "StorageError"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..errors import InternalError
+from moonraker_lite.errors import InternalError
 
 
 class StorageError(InternalError):
-    """The database cannot be used: not open, closed, or the disk refuses."""
+    """The database cannot be used: not open, closed, overloaded, or the disk refuses."""
 
 
 class SchemaTooNew(StorageError):

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 
 import msgspec
 
 from .database import Database
+from .documents import is_text
+
+_ALL = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata ORDER BY path"
+_ONE = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata WHERE path = ?"
+_PUT = "INSERT OR REPLACE INTO gcode_metadata (path, size, mtime_ns, version, data) VALUES (?, ?, ?, ?, ?)"
+_REMOVE = "DELETE FROM gcode_metadata WHERE path = ?"
+# "/" is followed by "0": what lies between "<folder>/" and "<folder>0" is all that lies below the folder.
+_TREE = (
+    "SELECT path, size, mtime_ns, version, data FROM gcode_metadata"
+    " WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')"
+)
+_REMOVE_TREE = "DELETE FROM gcode_metadata WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')"
 
 
 class MetadataRow(msgspec.Struct, frozen=True):
@@ -26,21 +39,45 @@ class MetadataStore:
         self._db = db
 
     async def load_all(self) -> list[MetadataRow]:
-        """Every row; meant for the start (10,000 rows in some ten milliseconds)."""
-        raise NotImplementedError
+        """Every row, sorted by path; meant for the start (10,000 rows in some ten milliseconds)."""
+        return await self._db.run(_load)
+
+    async def get(self, path: str) -> MetadataRow | None:
+        """The row of one file."""
+        rows = await self._db.fetch(_ONE, (path,)) if is_text(path) else []
+        return MetadataRow(*rows[0]) if rows else None
 
     async def put_many(self, rows: Iterable[MetadataRow]) -> None:
-        """Insert or replace rows, in one transaction."""
-        raise NotImplementedError
+        """Insert or replace rows, in one transaction. Those whose path is no valid Unicode are left out: they can be
+        scanned again."""
+        values = [msgspec.structs.astuple(row) for row in rows if is_text(row.path)]
+        if values:
+            await self._db.run(lambda conn: conn.executemany(_PUT, values).close())
 
     async def remove_many(self, paths: Iterable[str]) -> None:
         """Forget files; unknown ones are ignored."""
-        raise NotImplementedError
+        values = [(path,) for path in paths if is_text(path)]
+        if values:
+            await self._db.run(lambda conn: conn.executemany(_REMOVE, values).close())
 
     async def move(self, source: str, target: str) -> None:
-        """Rename the row of a file, and of everything below it when it is a folder. What stood at the target is replaced."""
-        raise NotImplementedError
+        """Rename the row of a file, and of everything below it when it is a folder. What stood at the target is
+        replaced."""
+        if source != target and is_text(source) and is_text(target):
+            await self._db.run(lambda conn: _move(conn, source, target))
 
     async def clear(self) -> None:
         """Forget everything."""
-        raise NotImplementedError
+        await self._db.execute("DELETE FROM gcode_metadata")
+
+
+def _load(conn: sqlite3.Connection) -> list[MetadataRow]:
+    return [MetadataRow(*row) for row in conn.execute(_ALL)]
+
+
+def _move(conn: sqlite3.Connection, source: str, target: str) -> None:
+    """The rows are taken out first: source and target may lie within each other."""
+    found = conn.execute(_TREE, (source,)).fetchall()
+    conn.execute(_REMOVE_TREE, (source,))
+    conn.execute(_REMOVE_TREE, (target,))
+    conn.executemany(_PUT, [(target + path[len(source) :], *rest) for path, *rest in found])
