@@ -9,7 +9,11 @@ from __future__ import annotations
 COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.announcements:Announcements",
     "moonraker_lite.components.authorization:Authorization",
+    "moonraker_lite.components.data_store:DataStore",
+    "moonraker_lite.components.database:DatabaseApi",
     "moonraker_lite.components.machine:Machine",
+    "moonraker_lite.components.printer:Printer",
+    "moonraker_lite.components.printer:PrinterBridge",
     "moonraker_lite.components.server:Server",
     "moonraker_lite.components.webcam:Webcams",
 )
