@@ -259,13 +259,10 @@ def _version_of(module: str) -> str:
 
 
 def _machine() -> str:
-    """Model, processors and memory, as far as Linux tells."""
+    """Model, processor and memory, as far as Linux tells."""
+    places = (("/proc/device-tree/model", ""), ("/proc/cpuinfo", "model name"), ("/proc/meminfo", "MemTotal:"))
     facts = []
-    for path, prefix in (
-        ("/proc/device-tree/model", ""),
-        ("/proc/meminfo", "MemTotal:"),
-        ("/proc/cpuinfo", "model name"),
-    ):
+    for path, prefix in places:
         try:
             text = Path(path).read_text(errors="replace")
         except OSError:

@@ -80,6 +80,8 @@ async def _serve(config_file: Path, places: Places, logs: Logs) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     while True:
         config = load_config(config_file, data_path=places.data.root)
+        for secret in config.secret_texts():
+            logs.hide(secret)
         logs.set_startup_block(startup_block(version=__version__, config=config.original()))
         host = Host(config, places)
         host.facts.rollover = logs.rollover if places.log_file is not None else None
