@@ -48,6 +48,7 @@ class Everything(Struct):
     maybe_text: str | None
     maybe_choice: Literal["a", "b"] | None
     mixed: Literal["fast"] | int
+    either: str | int
     some: Annotated[list[str], Meta(min_length=1)]
 
 
@@ -98,6 +99,8 @@ KINDS = {field.name: field.type for field in SHAPE.fields}
         ("maybe_choice", "B", "b"),
         ("mixed", "fast", "fast"),
         ("mixed", "12", 12),
+        ("either", "12", 12),
+        ("either", "twelve", "twelve"),
         ("whole", "", NOT_GIVEN),
         ("flag", "  ", NOT_GIVEN),
         ("choice", "", NOT_GIVEN),
