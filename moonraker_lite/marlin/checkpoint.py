@@ -1,0 +1,94 @@
+"""The durable record of how far a print has come: which file, byte and line the printer has acknowledged.
+
+Written at most once a second, in a thread, by temporary file, fsync and rename: whatever happens, the file on disk is
+whole. It stays behind when a print ends badly, and tells the next start where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+_LOGGER = logging.getLogger(__name__)
+
+FILE_NAME = "print_checkpoint.json"
+INTERVAL = 1.0
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """`file` relative to the gcodes directory; `position` in bytes: everything before it has been acknowledged."""
+
+    file: str
+    size: int
+    position: int
+    line: int
+    state: str
+    z: float
+    written: float
+
+
+class CheckpointFile:
+    """Keeps the latest checkpoint on disk."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._path = directory / FILE_NAME if directory else None
+        self._writing: asyncio.Future[None] | None = None
+        self._next: Checkpoint | None = None
+
+    def load(self) -> Checkpoint | None:
+        """Return what a print that ended badly left behind, None if there is nothing or nothing readable."""
+        if self._path is None:
+            return None
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Checkpoint)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            _LOGGER.warning("Checkpoint %s is not readable: %s", self._path, error)
+            return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write soon; when the disk is slow, only the latest of those that wait is written."""
+        if self._path is None:
+            return
+        if self._writing is not None:
+            self._next = checkpoint
+            return
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, _write, self._path, checkpoint)
+        self._writing.add_done_callback(self._written)
+
+    async def flush(self) -> None:
+        """Wait until what was saved is on disk."""
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+            await asyncio.sleep(0)
+
+    async def remove(self) -> None:
+        """The print is over and needs no record."""
+        self._next = None
+        await self.flush()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _written(self, done: asyncio.Future[None]) -> None:
+        self._writing = None
+        if not done.cancelled() and (error := done.exception()):
+            _LOGGER.warning("Checkpoint not written: %s", error)
+        if self._next is not None:
+            checkpoint, self._next = self._next, None
+            self.save(checkpoint)
+
+
+def _write(path: Path, checkpoint: Checkpoint) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.encode(checkpoint))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

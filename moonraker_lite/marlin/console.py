@@ -1,0 +1,63 @@
+"""G-code output in Klipper's dialect: `// ` before information, `!! ` before errors, `// action:` for host actions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from moonraker_lite.marlin.replies import HostAction, ReplyKind, classify, parse_error, parse_host_action
+
+_LOGGER = logging.getLogger(__name__)
+
+# Reports that come by themselves, and the traffic of the line protocol: nothing for a console.
+_SILENT = frozenset(
+    {ReplyKind.OK, ReplyKind.RESEND, ReplyKind.BUSY, ReplyKind.TEMPERATURE, ReplyKind.WAIT, ReplyKind.START}
+)
+
+
+class Console:
+    """Turns what the host and the firmware have to say into output lines for everybody who listens."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._button = 0
+        # While the firmware is being asked what it is, its answers are no output.
+        self.muted = False
+
+    def raw(self, text: str) -> None:
+        """Send text as it is."""
+        self._write(text)
+
+    def info(self, text: str) -> None:
+        """Send information; several lines stay one message."""
+        self._write("\n".join(f"// {line}" for line in text.strip().splitlines()))
+
+    def error(self, text: str) -> None:
+        """Send an error: its first line behind `!! `, the whole text as information before it if there is more."""
+        _LOGGER.warning("%s", text.strip())
+        lines = text.strip().splitlines() or [""]
+        if len(lines) > 1:
+            self.info(text)
+        self._write(f"!! {lines[0]}")
+
+    def firmware(self, line: str) -> None:
+        """Pass on a line of the firmware, if a human wants to see it."""
+        if self.muted or not line.strip() or classify(line) in _SILENT:
+            return
+        if action := parse_host_action(line):
+            self._write(self._action(action))
+        elif error := parse_error(line):
+            self._write(f"!! {error}")
+        else:
+            self._write(line.strip())
+
+    def _action(self, action: HostAction) -> str:
+        """Marlin numbers the buttons of its prompts; Klipper's carry the command that a click sends."""
+        tail = action.tail
+        if action.name == "prompt_begin":
+            self._button = 0
+        elif action.name in ("prompt_button", "prompt_choice"):
+            tail = f"{tail}|M876 S{self._button}"
+            self._button += 1
+            return f"// action:prompt_button {tail}"
+        return f"// action:{action.name} {tail}".rstrip()

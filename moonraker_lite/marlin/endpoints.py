@@ -1,0 +1,131 @@
+"""The endpoints of the API socket: what klippy offers, answered for a Marlin printer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from moonraker_lite import __version__
+from moonraker_lite.marlin.gcode.help import HELP
+from moonraker_lite.marlin.printer import Printer
+from moonraker_lite.marlin.requests import Params, RequestError, object_fields
+from moonraker_lite.marlin.server import DEFERRED, Client, Reply
+from moonraker_lite.marlin.subscriptions import StatusFeed, Subscription
+
+# Frontends compare it with the Klipper they need at least (v0.12): the part before the dash must look like one.
+SOFTWARE_VERSION = f"v0.13.0-moonraker_lite-marlin-{__version__}"
+
+Endpoint = Callable[[Client, Params, Reply], object]
+
+
+class Endpoints:
+    """`handle` is what the server calls with each request."""
+
+    def __init__(self, printer: Printer, *, log_file: Path | None, config_file: Path | None) -> None:
+        self._printer = printer
+        self._feed = StatusFeed(self._snapshot, printer.machine.clock)
+        self._remote_methods: dict[str, tuple[Client, dict[str, Any]]] = {}
+        self._about = {
+            "hostname": socket.gethostname(),
+            "klipper_path": str(Path(__file__).resolve().parents[2]),
+            "python_path": sys.executable,
+            "process_id": os.getpid(),
+            "user_id": os.getuid(),
+            "group_id": os.getgid(),
+            "log_file": str(log_file or ""),
+            "config_file": str(config_file or ""),
+            "software_version": SOFTWARE_VERSION,
+            "cpu_info": _cpu_info(),
+        }
+        self._table: dict[str, Endpoint] = {
+            "list_endpoints": self._list_endpoints,
+            "info": self._info,
+            "emergency_stop": self._emergency_stop,
+            "register_remote_method": self._register_remote_method,
+            "gcode/help": lambda *_: HELP,
+            "gcode/script": lambda _client, params, _reply: self._run(params.text("script")),
+            "gcode/restart": lambda *_: self._run("RESTART"),
+            "gcode/firmware_restart": lambda *_: self._run("FIRMWARE_RESTART"),
+            "gcode/subscribe_output": self._subscribe_output,
+            "objects/list": lambda *_: {"objects": self._printer.objects.names()},
+            "objects/query": self._query,
+            "objects/subscribe": self._subscribe,
+            "pause_resume/cancel": lambda *_: self._run("CANCEL_PRINT"),
+            "pause_resume/pause": lambda *_: self._run("PAUSE"),
+            "pause_resume/resume": lambda *_: self._run("RESUME"),
+            "bed_mesh/dump_mesh": lambda *_: self._printer.machine.mesh.dump(),
+            "query_endstops/status": lambda *_: self._endstops(),
+        }
+
+    def handle(self, client: Client, method: str, params: Params, reply: Reply) -> object:
+        endpoint = self._table.get(method)
+        if endpoint is None:
+            raise RequestError(f"webhooks: No registered callback for path '{method}'")
+        return endpoint(client, params, reply)
+
+    def client_left(self, client: Client) -> None:
+        self._feed.drop(client)
+        for name, (owner, _) in tuple(self._remote_methods.items()):
+            if owner is client:
+                del self._remote_methods[name]
+
+    def close(self) -> None:
+        self._feed.close()
+
+    def _snapshot(self, name: str, now: float) -> dict[str, Any] | None:
+        if name == "idle_timeout":
+            self._printer.update_activity()
+        return self._printer.objects.snapshot(name, now)
+
+    def _list_endpoints(self, *_: object) -> dict[str, list[str]]:
+        return {"endpoints": list(self._table)}
+
+    def _info(self, *_: object) -> dict[str, Any]:
+        state, message = self._printer.state.value, self._printer.state_message
+        return {"state": state, "state_message": message, **self._about}
+
+    async def _run(self, script: str) -> dict[str, Any]:
+        await self._printer.interpreter.run_script(script)
+        return {}
+
+    async def _endstops(self) -> dict[str, str]:
+        async with self._printer.turn.script():
+            return await self._printer.endstops()
+
+    def _emergency_stop(self, *_: object) -> dict[str, Any]:
+        self._printer.emergency_stop("Shutdown due to webhooks request")
+        return {}
+
+    def _register_remote_method(self, client: Client, params: Params, _: Reply) -> dict[str, Any]:
+        template = params.mapping("response_template")
+        self._remote_methods[params.text("remote_method")] = (client, template)
+        return {}
+
+    def _subscribe_output(self, client: Client, params: Params, _: Reply) -> dict[str, Any]:
+        client.subscribe_output(params.mapping("response_template", {}))
+        return {}
+
+    def _query(self, client: Client, params: Params, reply: Reply) -> object:
+        self._feed.query(client, object_fields(params), reply.encoded_result)
+        return DEFERRED
+
+    def _subscribe(self, client: Client, params: Params, reply: Reply) -> object:
+        fields = object_fields(params)
+        template = params.mapping("response_template", {})
+        self._feed.subscribe(client, Subscription(fields, template, client.send), reply.encoded_result)
+        return DEFERRED
+
+
+def _cpu_info() -> str:
+    model = ""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+            model = names[0] if names else ""
+    except OSError:
+        pass
+    return f"{os.cpu_count() or 1} core {model or os.uname().machine}"

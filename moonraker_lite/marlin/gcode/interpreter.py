@@ -1,0 +1,178 @@
+"""Runs commands: whole scripts for whoever sent them, and single commands for the print job.
+
+A command is, in this order: the host's own, a Klipper word with a translation, or one for the firmware as it stands.
+Unknown words are told to the console and are no error, as in Klipper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from moonraker_lite.errors import HostError
+from moonraker_lite.marlin.console import Console
+from moonraker_lite.marlin.gcode.motion import AXES
+from moonraker_lite.marlin.gcode.translate import TRANSLATIONS, Options
+from moonraker_lite.marlin.gcode.turn import ScriptTurn
+from moonraker_lite.marlin.gcode.words import Command, number, parse, squeeze
+from moonraker_lite.marlin.replies import parse_error, parse_position, parse_temperatures
+from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.state import Machine
+
+Handler = Callable[[Command], Awaitable[None]]
+
+# These act at once in the firmware, whatever it is doing, and must not wait for a script that waits for them.
+EMERGENCY = frozenset({"M108", "M112", "M410", "M876"})
+# Served in any state of the printer.
+ALWAYS = frozenset({"ECHO", "FIRMWARE_RESTART", "HELP", "M112", "RESTART", "STATUS"})
+# Questions: they are no activity of the machine.
+_QUESTIONS = frozenset({"M105", "M114", "M115", "M119", "M503", "M27", "M31", "M78", "M117", "M118", "M73"})
+
+
+class CommandLine(Protocol):
+    """What the interpreter needs of the line to the firmware; see `MarlinLine`."""
+
+    def send(self, command: str, *, emergency: bool = False) -> asyncio.Future[tuple[str, ...]]: ...
+
+
+class FirmwareError(CommandError):
+    """The firmware itself complained; it has been on the console already."""
+
+
+class Interpreter:
+    """`handlers` are the host's own commands, added by those who have them; `check_ready` raises when not ready."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        console: Console,
+        line: CommandLine,
+        turn: ScriptTurn,
+        check_ready: Callable[[], None],
+    ) -> None:
+        self._machine = machine
+        self._console = console
+        self._line = line
+        self._turn = turn
+        self._check_ready = check_ready
+        self._handlers: dict[str, Handler] = {}
+        self._active = 0
+
+    def add(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers.update(handlers)
+
+    def is_host_command(self, name: str) -> bool:
+        return name in self._handlers
+
+    @property
+    def active(self) -> bool:
+        """A script makes the machine do something just now."""
+        return self._active > 0
+
+    async def run_script(self, script: str) -> None:
+        """Run a user's script as a whole. Raise CommandError (or LineError) at the first command that fails."""
+        commands = [command for line in script.splitlines() if (command := parse(line)) is not None]
+        if not commands:
+            return
+        try:
+            if all(command.name in EMERGENCY or command.name in ALWAYS for command in commands):
+                await self._run_all(commands)
+            else:
+                async with self._turn.script():
+                    await self._run_all(commands)
+        except FirmwareError:
+            raise
+        except HostError as error:
+            self._console.error(error.message)
+            raise
+
+    async def run_lines(self, script: str) -> None:
+        """Run lines of our own within a command: no turn is taken, moves are not checked."""
+        for line in script.splitlines():
+            if (command := parse(line)) is not None:
+                await self._run(command, checked=False)
+
+    async def execute_in_job(self, command: Command) -> list[str]:
+        """Run a command of the file being printed that is no plain G-code; return what to send in its place."""
+        if handler := self._handlers.get(command.name):
+            await handler(command)
+            return []
+        return self._translate(command)
+
+    async def send(self, text: str) -> tuple[str, ...]:
+        """Send one line and wait until it is executed. Raise FirmwareError when the firmware complains, LineError."""
+        name = text.split(" ", 1)[0]
+        acting = name not in _QUESTIONS
+        self._active += acting
+        try:
+            replies = await self._queue(text, emergency=name in EMERGENCY)
+        finally:
+            self._active -= acting
+        self._machine.observe_line(text)
+        self._read_replies(name, replies)
+        return replies
+
+    async def _run_all(self, commands: list[Command]) -> None:
+        for command in commands:
+            await self._run(command, checked=self._machine.settings.check_moves)
+
+    async def _run(self, command: Command, *, checked: bool) -> None:
+        if command.name not in ALWAYS:
+            self._check_ready()
+        if handler := self._handlers.get(command.name):
+            await handler(command)
+            return
+        if checked and command.name in ("G0", "G1"):
+            check_move(command, self._machine)
+        for text in self._translate(command):
+            await self.send(text)
+
+    def _translate(self, command: Command) -> list[str]:
+        if translation := TRANSLATIONS.get(command.name):
+            return translation(Options(command), self._machine)
+        if command.traditional:
+            return [command.line]
+        self._console.info(f'Unknown command:"{command.name}"')
+        return []
+
+    def _queue(self, text: str, *, emergency: bool) -> asyncio.Future[tuple[str, ...]]:
+        try:
+            return self._line.send(text, emergency=emergency)
+        except ValueError:
+            pass
+        try:
+            return self._line.send(squeeze(text), emergency=emergency)
+        except ValueError as error:
+            raise CommandError(f"The command cannot be sent: {error}") from None
+
+    def _read_replies(self, name: str, replies: tuple[str, ...]) -> None:
+        complaint = None
+        for reply in replies:
+            if parse_temperatures(reply):
+                if name == "M105":
+                    self._console.raw(reply.removeprefix("ok").strip())
+            elif position := parse_position(reply):
+                self._machine.motion.reported(position.x, position.y, position.z, position.e)
+            elif (error := parse_error(reply)) and "Last Line" not in error:
+                complaint = complaint or error
+        if complaint:
+            raise FirmwareError(complaint)
+
+
+def check_move(command: Command, machine: Machine) -> None:
+    """Raise CommandError for a move of an axis that is not homed, or beyond the known limits."""
+    motion, limits = machine.motion, machine.limits
+    words = command.words()
+    target = list(motion.position)
+    moving = [axis for axis, letter in enumerate("XYZ") if words.get(letter)]
+    for axis in moving:
+        value = number(words[AXES[axis]])
+        target[axis] = value if motion.absolute else target[axis] + value
+    shown = f"{target[0]:.3f} {target[1]:.3f} {target[2]:.3f} [{target[3]:.3f}]"
+    for axis in moving:
+        if target[axis] != motion.position[axis] and AXES[axis].lower() not in motion.homed:
+            raise CommandError(f"Must home axis first: {shown}")
+    for axis in moving:
+        if limits.known and not limits.position_min[axis] <= target[axis] <= limits.position_max[axis]:
+            raise CommandError(f"Move out of range: {shown}")

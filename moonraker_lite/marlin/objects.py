@@ -1,0 +1,254 @@
+"""Klipper's status objects, made from what is known of the printer.
+
+Each object is a function from the event time to its fields; what it returns is never changed afterwards, so that the
+feed can compare it with the next one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from moonraker_lite.marlin.gcode.help import command_table
+from moonraker_lite.marlin.job import PrintJob
+from moonraker_lite.marlin.protocol import LinkStats
+from moonraker_lite.marlin.state import Activity, Heater, Machine, extruder_index, extruder_name
+
+Status = dict[str, Any]
+
+# A head that got a move this short ago is taken to be moving.
+MOVING = 0.5
+
+
+class LiveMotion:
+    """Speed, as far as it can be told: that of the last command while moves are being sent."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._moves = machine.motion.moves
+        self._filament = machine.motion.filament
+        self._looked_at = 0.0
+        self._moved_at = -1e9
+        self._extruding = 0.0
+
+    def speeds(self, now: float) -> tuple[float, float]:
+        """Return mm/s of the head and of the filament."""
+        motion = self._machine.motion
+        elapsed = now - self._looked_at
+        if elapsed > 0.0:
+            self._extruding = round((motion.filament - self._filament) / elapsed, 3) if elapsed < 1.0 else 0.0
+            if motion.moves != self._moves:
+                self._moved_at = now
+            self._moves, self._filament, self._looked_at = motion.moves, motion.filament, now
+        if now - self._moved_at > MOVING:
+            return 0.0, 0.0
+        return round(motion.speed * motion.speed_factor / 60.0, 3), self._extruding
+
+
+class StatusObjects:
+    """All objects by name. Heaters and sensors join as the firmware reports them."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        job: PrintJob,
+        activity: Activity,
+        webhooks: Callable[[], Status],
+        configfile: Callable[[], Status],
+        link_stats: Callable[[], LinkStats],
+    ) -> None:
+        self._machine = machine
+        self._job = job
+        self._activity = activity
+        self._webhooks = webhooks
+        self._configfile = configfile
+        self._link_stats = link_stats
+        self._live = LiveMotion(machine)
+        self._commands: tuple[int, Status] = (0, {})
+        self._system: tuple[float, Status] = (-1e9, {})
+        self._started = machine.clock()
+        empty: Status = {}
+        self._fixed: dict[str, Callable[[float], Status]] = {
+            "gcode": self._gcode,
+            "webhooks": lambda _: webhooks(),
+            "configfile": lambda _: configfile(),
+            "mcu": self._mcu,
+            "heaters": self._heaters,
+            "fan": lambda _: {"speed": machine.motion.fans.get(0, 0.0), "rpm": None},
+            "gcode_move": self._gcode_move,
+            "print_stats": job.stats.status,
+            "virtual_sdcard": lambda _: job.sdcard_status(),
+            "pause_resume": lambda _: {"is_paused": job.paused},
+            "display_status": self._display,
+            "exclude_object": lambda _: machine.excluded.status(),
+            "idle_timeout": self._idle_timeout,
+            "gcode_macro PAUSE": lambda _: empty,
+            "gcode_macro RESUME": lambda _: empty,
+            "gcode_macro CANCEL_PRINT": lambda _: empty,
+            "query_endstops": lambda _: {"last_query": machine.endstops},
+            "stepper_enable": self._stepper_enable,
+            "motion_report": self._motion_report,
+            "toolhead": self._toolhead,
+            "system_stats": self._system_stats,
+            "marlin_link": lambda _: msgspec.structs.asdict(link_stats()),
+        }
+
+    def names(self) -> list[str]:
+        names = [*self._fixed, *self._machine.heaters]
+        names += [f"fan_generic fan{index}" for index in self._machine.motion.fans if index]
+        if self._machine.firmware.can("AUTOLEVEL"):
+            names.append("bed_mesh")
+        return names
+
+    def snapshot(self, name: str, now: float) -> Status | None:
+        """Return an object's fields, None when there is no such object."""
+        if build := self._fixed.get(name):
+            return build(now)
+        if heater := self._machine.heaters.get(name):
+            return self._heater(name, heater)
+        if name == "bed_mesh":
+            return self._machine.mesh.status()
+        if name.startswith("fan_generic fan") and (index := name.removeprefix("fan_generic fan")).isdigit():
+            return {"speed": self._machine.motion.fans.get(int(index), 0.0), "rpm": None}
+        return None
+
+    def _gcode(self, _: float) -> Status:
+        extruders = self._machine.firmware.extruders
+        if self._commands[0] != extruders:
+            self._commands = (extruders, {"commands": command_table(extruders)})
+        return self._commands[1]
+
+    def _mcu(self, _: float) -> Status:
+        firmware, stats = self._machine.firmware, self._link_stats()
+        return {
+            "mcu_version": firmware.name,
+            "mcu_build_versions": firmware.machine,
+            "mcu_constants": {"MCU": firmware.machine or "marlin"},
+            "last_stats": {
+                "mcu_awake": 0.0,
+                "mcu_task_avg": 0.0,
+                "mcu_task_stddev": 0.0,
+                "bytes_write": stats.bytes_sent,
+                "bytes_retransmit": stats.lines_resent,
+                "bytes_invalid": stats.noise_bytes,
+                "send_seq": stats.lines_sent,
+                "receive_seq": stats.acknowledged,
+                "srtt": round(stats.rtt_p50 or 0.0, 3),
+                "freq": 0,
+            },
+        }
+
+    def _heaters(self, _: float) -> Status:
+        heaters = self._machine.heaters
+        return {
+            "available_heaters": [name for name, heater in heaters.items() if heater.target is not None],
+            "available_sensors": list(heaters),
+            "available_monitors": [],
+        }
+
+    def _heater(self, name: str, heater: Heater) -> Status:
+        if heater.target is None:
+            return {
+                "temperature": heater.temperature,
+                "measured_min_temp": heater.measured_min,
+                "measured_max_temp": heater.measured_max,
+            }
+        status = {"temperature": heater.temperature, "target": heater.target, "power": round(heater.power, 4)}
+        if extruder_index(name) < 0:
+            return status
+        return {
+            **status,
+            "can_extrude": heater.temperature >= self._machine.settings.min_extrude_temp,
+            "pressure_advance": self._machine.pressure_advance,
+            "smooth_time": 0.04,
+            "motion_queue": None,
+        }
+
+    def _gcode_move(self, _: float) -> Status:
+        motion = self._machine.motion
+        x, y, z, e = motion.position
+        return {
+            "speed_factor": motion.speed_factor,
+            "speed": motion.speed,
+            "extrude_factor": motion.extrude_factor,
+            "absolute_coordinates": motion.absolute,
+            "absolute_extrude": motion.absolute_e,
+            "homing_origin": [0.0, 0.0, round(motion.babystep, 4), 0.0],
+            "position": [x, y, round(z + motion.babystep, 5), e],
+            "gcode_position": [x, y, z, e],
+            "axis_map": {"X": 0, "Y": 1, "Z": 2, "E": 3},
+        }
+
+    def _toolhead(self, now: float) -> Status:
+        machine, limits = self._machine, self._machine.limits
+        uptime = round(now - self._started, 3)
+        return {
+            "homed_axes": machine.motion.homed,
+            "axis_minimum": [*limits.position_min, 0.0],
+            "axis_maximum": [*limits.position_max, 0.0],
+            "print_time": uptime,
+            "stalls": 0,
+            "estimated_print_time": uptime,
+            "extruder": extruder_name(machine.motion.tool),
+            "position": list(machine.motion.position),
+            "max_velocity": limits.max_velocity,
+            "max_accel": limits.max_accel,
+            "minimum_cruise_ratio": machine.minimum_cruise_ratio,
+            "square_corner_velocity": limits.square_corner_velocity,
+            "extra_axes": {"extruder": 3},
+        }
+
+    def _motion_report(self, now: float) -> Status:
+        velocity, extruding = self._live.speeds(now)
+        return {
+            "live_position": list(self._machine.motion.position),
+            "live_velocity": velocity,
+            "live_extruder_velocity": extruding,
+            "steppers": ["extruder", "stepper_x", "stepper_y", "stepper_z"],
+            "trapq": ["extruder", "toolhead"],
+        }
+
+    def _stepper_enable(self, _: float) -> Status:
+        homed = self._machine.motion.homed
+        return {"steppers": {f"stepper_{axis}": axis in homed for axis in "xyz"}}
+
+    def _display(self, now: float) -> Status:
+        display, job = self._machine.display, self._job
+        return {
+            "progress": display.progress(job.progress, now, printing=job.printing),
+            "message": display.message,
+        }
+
+    def _idle_timeout(self, now: float) -> Status:
+        activity = self._activity
+        return {
+            "state": activity.state.value,
+            "printing_time": activity.printing_time(now),
+            "idle_timeout": activity.timeout,
+        }
+
+    def _system_stats(self, now: float) -> Status:
+        if now - self._system[0] >= 1.0:
+            values = {"sysload": os.getloadavg()[0], "cputime": _cpu_time(), "memavail": _available_memory()}
+            self._system = (now, values)
+        return self._system[1]
+
+
+def _cpu_time() -> float:
+    times = os.times()
+    return round(times.user + times.system, 3)
+
+
+def _available_memory() -> int:
+    """Return kB, 0 where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1])
+    except (OSError, ValueError):
+        pass
+    return 0
