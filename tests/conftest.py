@@ -47,6 +47,8 @@ async def make_host(tmp_path: Path) -> AsyncIterator[MakeHost]:
         path = root / "config" / "moonraker.conf"
         path.parent.mkdir(parents=True, exist_ok=True)
         printer = "" if "[printer]" in config else "[printer]\ntype: klipper\n"
+        # Never the real one: a test must not be able to reboot the machine it runs on.
+        printer += "" if "[machine]" in config else "[machine]\nprovider: none\n"
         path.write_text(f"[server]\nhost: 127.0.0.1\nport: {free_port()}\n{printer}{config}\n")
         host = Host(load_config(path, data_path=root), Places(DataPath(root), root / "comms" / "moonraker.sock"))
         hosts.append(host)
