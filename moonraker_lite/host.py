@@ -10,16 +10,15 @@ from pathlib import Path
 import msgspec
 
 from moonraker_lite import __version__
-from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.connections import Connections
 from moonraker_lite.api.endpoint import Endpoint, Via, endpoints_of
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.jsonrpc import JsonRpc
+from moonraker_lite.api.lockdown import AccessGate
 from moonraker_lite.api.openapi import OpenApi
 from moonraker_lite.api.table import ApiTable
 from moonraker_lite.component import Component
 from moonraker_lite.components import COMPONENTS
-from moonraker_lite.components.authorization import Authorization
 from moonraker_lite.config import Config, PrinterSettings, ServerSettings
 from moonraker_lite.datapath import DataPath
 from moonraker_lite.events import Events
@@ -30,7 +29,6 @@ from moonraker_lite.storage import Database
 from moonraker_lite.transports.front import Front, FrontServer, tls_context
 from moonraker_lite.transports.http import HttpApi
 from moonraker_lite.transports.klippy_bridge import KlippyBridge
-from moonraker_lite.transports.lockdown import Lockdown
 from moonraker_lite.transports.rpc_over_http import RpcOverHttp
 from moonraker_lite.transports.unix_socket import UnixSocketServer
 from moonraker_lite.transports.websocket import application
@@ -67,6 +65,7 @@ class Host:
         self.events = Events()
         self.connections = Connections()
         self.facts = HostFacts(__version__)
+        self.gate = AccessGate()
         self.database = Database(places.data.database / "moonraker-lite.db")
         relay = KlippyRelay(self.events)
         socket = self.server.klippy_uds_address or places.data.comms / "klippy.sock"
@@ -82,6 +81,7 @@ class Host:
             Events: self.events,
             Connections: self.connections,
             HostFacts: self.facts,
+            AccessGate: self.gate,
             Database: self.database,
             KlippyClient: self.klippy,
             StatusHub: self.hub,
@@ -130,14 +130,8 @@ class Host:
         owners = [component, *component.endpoint_owners]
         return [endpoint for owner in owners for endpoint in endpoints_of(owner, component.name)]
 
-    def _access(self) -> AccessPolicy:
-        built = self.registry.get(Authorization)
-        if built is not None and isinstance(built.instance, Authorization) and built.problem is None:
-            return built.instance.authorizer
-        return Lockdown()
-
     async def _listen(self) -> None:
-        access = self._access()
+        access = self.gate.policy
         self.table.add(endpoints_of(RpcOverHttp(self.table), "server"))
         self.table.add(endpoints_of(OpenApi(self.table, __version__), "server"))
         api = HttpApi(self.table, access, self.server.max_upload_size * 1024 * 1024)

@@ -107,6 +107,5 @@ def _welcome(host: Host) -> None:
     ]
     for line in lines:
         _LOGGER.info("%s", line)
-    if not sys.stderr.isatty():
-        return
-    print("\n".join(lines))
+    if host.places.log_file is not None and not sys.stderr.isatty():
+        print("\n".join(lines), flush=True)  # the console got only the warnings of the log

@@ -9,10 +9,10 @@ import msgspec
 from moonraker_lite.api.connections import CLIENT_TYPES, ClientConnection, ClientInfo, Connections
 from moonraker_lite.api.endpoint import Via, endpoint
 from moonraker_lite.api.facts import API_VERSION, HostFacts
+from moonraker_lite.api.lockdown import AccessGate
 from moonraker_lite.api.replies import RawReply
 from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
-from moonraker_lite.components.authorization import Authorization
 from moonraker_lite.components.welcome import welcome_page
 from moonraker_lite.config import Config
 from moonraker_lite.errors import BadRequest, Unauthorized, Unavailable
@@ -86,13 +86,13 @@ class Server(Component, section="server_info", name="server"):
         config: Config,
         klippy: KlippyClient,
         connections: Connections,
-        authorization: Authorization,
+        gate: AccessGate,
     ) -> None:
         self._facts = facts
         self._config = config
         self._klippy = klippy
         self._connections = connections
-        self._access = authorization.authorizer
+        self._gate = gate
 
     @endpoint("GET", "/server/info", rpc="server.info")
     def info(self, request: Request) -> ServerState:
@@ -126,7 +126,7 @@ class Server(Component, section="server_info", name="server"):
             raise BadRequest(f"Connection already identified: {msgspec.to_builtins(connection.client)}")
         if params.access_token or params.api_key:
             connection.user = None
-            connection.user = self._access.identify(
+            connection.user = self._gate.policy.identify(
                 connection.remote_ip, params.api_key or None, params.access_token or None
             )
         elif connection.user is None:

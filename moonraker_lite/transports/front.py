@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable
 from pathlib import Path
@@ -16,7 +17,6 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from moonraker_lite.transports.http import HttpApi, HttpCall
@@ -90,8 +90,7 @@ class FrontServer:
         Raises:
             OSError: the port is taken, or not ours to use.
         """
-        address = None if host in ("", "all") else host
-        sockets = bind_sockets(port, address)
+        listener = _bind(host, port)
         server = HTTPServer(
             self._front,
             ssl_options=tls,
@@ -100,9 +99,9 @@ class FrontServer:
             max_buffer_size=8 * 1024 * 1024,
             idle_connection_timeout=300,
         )
-        server.add_sockets(sockets)
+        server.add_sockets([listener])
         self._servers.append(server)
-        bound: int = sockets[0].getsockname()[1]
+        bound: int = listener.getsockname()[1]
         return bound
 
     def stop_listening(self) -> None:
@@ -117,6 +116,22 @@ class FrontServer:
             await server.close_all_connections()
         self._servers.clear()
         await self._front.api.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A listening socket; `all` means every address, of IPv6 too where the machine has it."""
+    try:
+        if host in ("", "all") and socket.has_dualstack_ipv6():
+            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server(("" if host == "all" else host, port), family=family, backlog=128)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"Cannot listen on {host} port {port}: {error.strerror}; see host and port in [server]"
+        ) from None
+    listener.setblocking(False)
+    return listener
 
 
 def tls_context(certs: Path) -> ssl.SSLContext | None:

@@ -128,7 +128,7 @@ class UnixSocketServer:
             pass
         finally:
             connection.ended()
-            await connection.tasks.close()
+            connection.tasks.cancel()
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -11,13 +11,13 @@ import msgspec
 from moonraker_lite.api.connections import Connections
 from moonraker_lite.api.endpoint import Via, endpoint, endpoints_of
 from moonraker_lite.api.jsonrpc import JsonRpc
+from moonraker_lite.api.lockdown import Lockdown
 from moonraker_lite.api.replies import FileReply, RawReply, Reply
 from moonraker_lite.api.request import BodySink, Request
 from moonraker_lite.api.table import ApiTable
 from moonraker_lite.errors import Conflict, UnprocessableContent
 from moonraker_lite.transports.front import Front, FrontServer
 from moonraker_lite.transports.http import HttpApi
-from moonraker_lite.transports.lockdown import Lockdown
 from moonraker_lite.transports.rpc_over_http import RpcOverHttp
 from moonraker_lite.transports.websocket import application
 

@@ -10,6 +10,7 @@ from moonraker_lite.api.access import API_KEY_USER, AccessRevoked
 from moonraker_lite.api.connections import Connections
 from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.facts import HostFacts
+from moonraker_lite.api.lockdown import AccessGate
 from moonraker_lite.api.request import Request, User
 from moonraker_lite.component import Component
 from moonraker_lite.datapath import DataPath
@@ -38,8 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Authorization(Component, section="authorization"):
-    """Decides who may call. `authorizer` is usable from the constructor on; the key is read there too, so that a start
-    that fails leaves the door neither open nor shut."""
+    """Decides who may call, from its start on; until then (and if it fails) the gate is locked."""
 
     def __init__(
         self,
@@ -48,12 +48,14 @@ class Authorization(Component, section="authorization"):
         events: Events,
         connections: Connections,
         facts: HostFacts,
+        gate: AccessGate,
     ) -> None:
         self._settings = settings
         self._key_file = data.database / "api_key"
         self._events = events
         self._connections = connections
         self._facts = facts
+        self._gate = gate
         self._tasks = TaskOwner("authorization")
         self._watcher: NameWatcher | None = None
         key, self._key_made = self._load_key() if settings.enable_api_key else (None, 0.0)
@@ -72,6 +74,7 @@ class Authorization(Component, section="authorization"):
         if self.authorizer.clients.names:
             self._watcher = NameWatcher(self.authorizer.clients, self.authorizer.forget)
             self._tasks.spawn(self._watcher.run(), "names")
+        self._gate.policy = self.authorizer
 
     async def stop(self) -> None:
         """End the look-ups."""

@@ -1,11 +1,11 @@
-"""The access policy of a host whose authorization component failed: only this machine itself may call."""
+"""Access while no authorization component decides (it has not started, or it failed): only this machine may call."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
 
-from moonraker_lite.api.access import TRUSTED_USER
+from moonraker_lite.api.access import TRUSTED_USER, AccessPolicy
 from moonraker_lite.api.request import User
 from moonraker_lite.errors import Unauthorized
 
@@ -39,3 +39,10 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+class AccessGate:
+    """Holds the policy in force: lockdown, until the authorization component has started and sets its own."""
+
+    def __init__(self) -> None:
+        self.policy: AccessPolicy = Lockdown()
