@@ -92,7 +92,7 @@ class FakeKlippy:
     async def start(self) -> None:
         """Listen, and become ready after a moment."""
         self.socket.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, str(self.socket))
+        self._server = await asyncio.start_unix_server(self._accept, str(self.socket))
         self._spawn(self._become_ready(self.printer))
 
     async def stop(self) -> None:
@@ -202,13 +202,12 @@ class FakeKlippy:
 
     # -- connections -----------------------------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(writer)
         self.connections.append(connection)
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._spawn(self._serve(connection, reader))
+
+    async def _serve(self, connection: Connection, reader: asyncio.StreamReader) -> None:
         buffer = b""
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
