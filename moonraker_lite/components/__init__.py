@@ -12,6 +12,7 @@ COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.data_store:DataStore",
     "moonraker_lite.components.database:DatabaseApi",
     "moonraker_lite.components.machine:Machine",
+    "moonraker_lite.components.octoprint_compat:OctoPrintCompat",
     "moonraker_lite.components.printer:Printer",
     "moonraker_lite.components.printer:PrinterBridge",
     "moonraker_lite.components.server:Server",
