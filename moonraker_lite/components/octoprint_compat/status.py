@@ -51,13 +51,12 @@ class PrinterWatch:
     @property
     def status(self) -> PrinterStatus:
         """State and temperatures; none of these while the printer is not connected."""
-        heaters = self._heaters if self._klippy.connected else ()
-        temperatures = {octoprint_name(name): self._temperature(name) for name in heaters}
+        temperatures = {}
+        for heater in self._heaters if self._klippy.connected else ():
+            actual, target = self._hub.value(heater, "temperature"), self._hub.value(heater, "target")
+            if isinstance(actual, int | float) and isinstance(target, int | float):
+                temperatures[octoprint_name(heater)] = Temperature(round(actual, 2), 0, target)
         return PrinterStatus(temperatures, state_info(self.state))
-
-    def _temperature(self, heater: str) -> Temperature:
-        actual = _number(self._hub.value(heater, "temperature"))
-        return Temperature(round(actual, 2), 0, _number(self._hub.value(heater, "target")))
 
     def _changed(self, status: dict[str, dict[str, Any]], eventtime: float) -> None:
         found = status.get("heaters", {}).get("available_heaters")
@@ -81,7 +80,3 @@ def octoprint_name(heater: str) -> str:
     if number != heater and (not number or number.isdigit()):
         return f"tool{number or 0}"
     return heater.rpartition(" ")[2]
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

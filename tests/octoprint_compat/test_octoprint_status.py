@@ -1,0 +1,136 @@
+"""OctoPrint's view of the printer, with a fake Klipper behind the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from moonraker_lite.components.octoprint_compat.bodies import state_info
+from moonraker_lite.components.octoprint_compat.status import octoprint_name
+from moonraker_lite.host import Host
+from tests.conftest import MakeHost
+from tests.fakes.klippy import FakeKlippy
+from tests.small_components.api_client import ApiClient, client_of
+from tests.small_components.recordings import record, records, shape_differences
+
+
+@pytest.fixture
+async def printing_host(make_host: MakeHost) -> AsyncIterator[tuple[Host, FakeKlippy]]:
+    """A host with a Klipper that is ready."""
+    host = await make_host()
+    async with FakeKlippy(Path(host.klippy.socket_path), host.places.data.gcodes, speed=20, grid=0.05) as fake:
+        await until(lambda: host.klippy.state.text == "ready")
+        yield host, fake
+
+
+@pytest.fixture
+async def client(printing_host: tuple[Host, FakeKlippy]) -> AsyncIterator[ApiClient]:
+    async with client_of(printing_host[0].port) as client:
+        yield client
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def state_of(client: ApiClient, wanted: str) -> None:
+    async def reached() -> bool:
+        return bool((await client.get("/api/job")).json["state"] == wanted)
+
+    await until(reached)
+
+
+@pytest.mark.parametrize(
+    ("heater", "name"),
+    [
+        ("heater_bed", "bed"),
+        ("extruder", "tool0"),
+        ("extruder1", "tool1"),
+        ("extruder12", "tool12"),
+        ("heater_generic chamber", "chamber"),
+        ("extruder_stepper x", "x"),
+    ],
+)
+def test_names_of_heaters(heater: str, name: str) -> None:
+    assert octoprint_name(heater) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "set_flags"),
+    [
+        ("Operational", {"operational", "ready"}),
+        ("Printing", {"operational", "printing"}),
+        ("Paused", {"operational", "paused"}),
+        ("Error", {"error", "closed_or_error"}),
+        ("Offline", {"closed_or_error"}),
+    ],
+)
+def test_flags(text: str, set_flags: set[str]) -> None:
+    flags = state_info(text).flags
+    assert {name for name in flags.__struct_fields__ if getattr(flags, name)} == set_flags
+
+
+async def test_the_printer_as_recorded(client: ApiClient) -> None:
+    await state_of(client, "Operational")
+
+    async def warm() -> bool:
+        return bool((await client.get("/api/printer")).json["temperature"])
+
+    await until(warm)
+    answer = await client.get("/api/printer")
+    want = record("15_octoprint_compat", "GET /api/printer")
+    assert shape_differences(want, answer.json) == []
+    assert answer.json["state"] == want["state"]
+    assert set(want["temperature"]) <= set(answer.json["temperature"])
+
+
+async def test_states_of_a_print(client: ApiClient, printing_host: tuple[Host, FakeKlippy]) -> None:
+    host, _ = printing_host
+    (host.places.data.gcodes / "a.gcode").write_text("G28\n" + "G4 P2000\n" * 200)
+    await state_of(client, "Operational")
+    answer = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
+    assert (answer.status, answer.body) == (204, b"")
+    await state_of(client, "Printing")
+    assert (await client.get("/api/printer")).json["state"]["flags"]["printing"] is True
+    again = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
+    assert again.status == 409
+    await client.rpc("printer.print.pause")
+    await state_of(client, "Paused")
+    await client.rpc("printer.print.cancel")
+    await state_of(client, "Error")
+    want = [row for row in records("15_octoprint_compat") if row["name"] == "GET /api/printer"][-1]["response"]["json"]
+    assert (await client.get("/api/printer")).json["state"] == want["state"]
+
+
+async def test_a_printer_that_shut_down_and_one_that_is_away(
+    client: ApiClient, printing_host: tuple[Host, FakeKlippy]
+) -> None:
+    _, fake = printing_host
+    await state_of(client, "Operational")
+    await client.rpc("printer.emergency_stop")
+    await state_of(client, "Error")
+    await fake.stop()
+    await state_of(client, "Offline")
+    assert (await client.get("/api/printer")).json["temperature"] == {}
+    answer = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
+    assert answer.status in (400, 409)
+
+
+async def test_commands(client: ApiClient) -> None:
+    await client.rpc("server.info")
+    for data in ({"commands": ["M118 one", "NOSUCH", "G1 X99999", "M118 two"]}, {"command": "M118 three"}, {}):
+        answer = await client.post("/api/printer/command", data)
+        assert (answer.status, answer.json) == (200, {})
+    said = [await client.notification("notify_gcode_response") for _ in range(3)]
+    while "echo: three" not in said:
+        said.append(await client.notification("notify_gcode_response"))
+    assert [text for text in said if text.startswith("echo")] == ["echo: one", "echo: two", "echo: three"]
+    assert (await client.post("/api/printer/command", {"commands": [5, {}]})).status == 400
