@@ -103,6 +103,7 @@ class FakeKlippy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in the next rounds of the loop
 
     # -- making things happen --------------------------------------------------------------------------------
 
@@ -182,6 +183,7 @@ class FakeKlippy:
 
     async def _close_socket(self) -> None:
         if self._server is not None:
+            await asyncio.sleep(0.005)  # asyncio fails over a server that closes while it is taking a connection
             self._server.close()
         self.socket.unlink(missing_ok=True)
         for connection in tuple(self.connections):
@@ -203,6 +205,9 @@ class FakeKlippy:
     # -- connections -----------------------------------------------------------------------------------------
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None or not self._server.is_serving():  # taken by the kernel before we closed
+            writer.close()
+            return
         connection = Connection(writer)
         self.connections.append(connection)
         self._spawn(self._serve(connection, reader))

@@ -21,6 +21,7 @@ from moonraker_lite.datapath import DataPath
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient, StatusHub
 from moonraker_lite.klippy.relay import KlippyRelay
+from moonraker_lite.marlin.process import arguments
 from tests.fakes.klippy import FakeKlippy
 
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "klippy.py"
@@ -212,6 +213,24 @@ async def test_our_own_process_from_before_is_no_sign_of_klipper(rigs: Callable[
     await first.ready()
     await first.stop()
     assert await rigs(PrinterSettings()).bridge.choose() == "virtual"
+
+
+async def test_the_command_line_is_one_that_the_printer_process_takes(rigs: Callable[..., Rig]) -> None:
+    virtual = PrinterSettings(type="virtual", virtual_speed=20, virtual_faults="seed=1")
+    options = arguments(rigs(virtual, PrinterBridge).bridge.command("virtual")[3:])
+    assert (options.virtual, options.speed, options.faults) == (True, 20.0, "seed=1")
+    marlin = PrinterSettings(type="marlin", serial="/dev/ttyUSB0", baud=250000)
+    rig = rigs(marlin, PrinterBridge)
+    options = arguments(rig.bridge.command("marlin")[3:])
+    assert (options.virtual, options.serial, options.baud) == (False, "/dev/ttyUSB0", 250000)
+    assert (options.socket, options.gcodes) == (rig.klippy.socket_path, rig.data.gcodes)
+
+
+async def test_marlin_without_a_serial_port_is_told_of(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(PrinterSettings(type="marlin"))
+    await rig.start()
+    await rig.until(lambda: rig.facts.warnings)
+    assert "needs the option serial" in rig.facts.warnings[0]
 
 
 def test_a_pid_file_of_another_process_is_not_believed(tmp_path: Path) -> None:

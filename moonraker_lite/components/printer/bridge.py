@@ -85,15 +85,16 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
 
     def command(self, kind: str) -> list[str]:
         """The command line of the Marlin process."""
-        settings = self._settings
+        settings, data = self._settings, self._data
         command = [sys.executable, "-m", MODULE, "--socket", str(self._klippy.socket_path)]
-        command += ["--gcodes", str(self._data.gcodes)]
+        command += ["--gcodes", str(data.gcodes), "--state-dir", str(data.database), "--name", data.alias]
+        command += ["--log", str(data.logs / "marlin.log")]
         if kind == "virtual":
-            command += ["--virtual", "--virtual-speed", f"{settings.virtual_speed:g}"]
+            command += ["--virtual", "--speed", f"{settings.virtual_speed:g}"]
             if settings.virtual_faults:
-                command += ["--virtual-faults", settings.virtual_faults]
+                command.append(f"--faults={settings.virtual_faults}")
         else:
-            command += ["--serial", settings.serial or "auto"]
+            command.append(f"--serial={settings.serial}")
             if settings.baud is not None:
                 command += ["--baud", str(settings.baud)]
         return command
@@ -107,6 +108,11 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
         running = self._keeper.running(self.marker)
         if running is not None and running.record.command != command:
             await self._retire(running)
+        if kind == "marlin" and not self._settings.serial:
+            self._facts.warn(
+                "[printer] type: marlin needs the option serial, such as /dev/serial/by-id/usb-...", WARNING
+            )
+            return
         if not command:
             return
         failures = 0
