@@ -85,7 +85,7 @@ class Endpoints:
         return {"endpoints": list(self._table)}
 
     def _info(self, *_: object) -> dict[str, Any]:
-        state, message = self._printer.state.value, self._printer.state_message
+        state, message = self._printer.status.state.value, self._printer.status.message
         return {"state": state, "state_message": message, **self._about}
 
     async def _run(self, script: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""The print job: streams a file to the firmware, and can pause, resume, cancel and fail.
+"""The print job: a file on its way to the firmware, that can be paused, resumed, cancelled, and can fail.
 
-The line is kept full and little more: what waits in our own queue cannot be taken back by a pause. `position` is what
-the firmware has acknowledged, to the byte.
+One task feeds the file to the `Streamer`; what others want of the job is a wish, granted at the next line.
 """
 
 from __future__ import annotations
@@ -9,57 +8,34 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-import re
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
-from moonraker_lite.marlin.gcode.exclude import MoveFilter
-from moonraker_lite.marlin.gcode.motion import Modes, Z
+from moonraker_lite.marlin.gcode.motion import Z
 from moonraker_lite.marlin.gcode.reader import GcodeFile
-from moonraker_lite.marlin.gcode.translate import heater_command, turn_off_heaters
+from moonraker_lite.marlin.gcode.translate import turn_off_heaters
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
-from moonraker_lite.marlin.gcode.words import Command, parse, squeeze
+from moonraker_lite.marlin.gcode.words import Command
+from moonraker_lite.marlin.gcode_folder import resolve
 from moonraker_lite.marlin.print_stats import RUNNING, JobState, PrintStats
-from moonraker_lite.marlin.protocol import LineProtocol, Token
+from moonraker_lite.marlin.protocol import Token
 from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.saved import Saved, Send
 from moonraker_lite.marlin.state import Machine
+from moonraker_lite.marlin.streamer import JobLine, Streamer
 
 _LOGGER = logging.getLogger(__name__)
 
-# Lines queued beyond what is on the wire: enough that an acknowledgement finds the next line ready, few enough that a
-# pause takes effect soon.
-AHEAD = 8
 # A temperature report of M109 or M190 this young means that one of them is still waiting.
 HEATING_WAIT = 3.0
-EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".nc"})
-
-_GCODE = re.compile(r"G[0-9]").match
-_MCODE = re.compile(r"[MT][0-9]").match
-
-
-class JobLine(Protocol):
-    """What the job needs of the line to the firmware; see `MarlinLine`."""
-
-    def send(self, command: str, *, emergency: bool = False) -> asyncio.Future[tuple[str, ...]]: ...
-    def stream(self, command: str) -> Token: ...
-    def flush(self) -> None: ...
-    def can_accept(self) -> int: ...
-    async def drained(self) -> None: ...
-    @property
-    def connected(self) -> bool: ...
-    @property
-    def protocol(self) -> LineProtocol: ...
-
 
 # Runs a command that is not for the firmware as it stands; returns the lines to send instead of it.
 Execute = Callable[[Command], Awaitable[list[str]]]
-Send = Callable[[str], Awaitable[tuple[str, ...]]]
 
 
 class Wish(enum.Enum):
@@ -73,15 +49,6 @@ class Wish(enum.Enum):
 
 class _Stopped(Exception):
     """Leaves the file: cancelled or failed."""
-
-
-class Saved:
-    """What a pause saves and a resume restores."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.modes = Modes(machine.motion)
-        self.fans = dict(machine.motion.fans)
-        self.targets = {name: heater.target for name, heater in machine.heaters.items() if heater.target}
 
 
 class PrintJob:
@@ -104,30 +71,22 @@ class PrintJob:
         # What `pause_resume` shows. It may be true without a print: PAUSE is remembered.
         self.paused = False
         self.path: Path | None = None
-        self.position = 0
         self.size = 0
-        self._gcodes = gcodes
+        self.gcodes = gcodes
         self._machine = machine
         self._line = line
         self._console = console
         self._turn = turn
         self._checkpoints = checkpoints
-        self._is_host_command = is_host_command
         self._execute = execute
         self._park = park
-        self._filter = MoveFilter(machine.excluded, machine.motion)
+        self._streamer = Streamer(machine, line, self.stats, is_host_command)
         self._task: asyncio.Task[None] | None = None
         self._wish = Wish.GO_ON
         self._failure = ""
         self._wake = asyncio.Event()
         self._halted = asyncio.Event()
         self._saved: Saved | None = None
-        self._read_offset = 0
-        self._read_line = 0
-        self._line_number = 0
-        self._special: Command | None = None
-        # Token, end offset and line number of each line that is not acknowledged.
-        self._in_flight: deque[tuple[Token, int, int]] = deque()
         self._progress_at_end = 0.0
         turn.on_idle = self._wake.set
 
@@ -145,6 +104,11 @@ class PrintJob:
     def stopping(self) -> bool:
         """The job was cancelled or failed, and ends at the next opportunity."""
         return self._wish in (Wish.CANCEL, Wish.FAIL)
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file that the firmware has acknowledged."""
+        return self._streamer.position
 
     @property
     def progress(self) -> float:
@@ -166,14 +130,15 @@ class PrintJob:
         """Load a file for printing. Raise CommandError while printing, or when there is no such file."""
         if self.printing:
             raise CommandError("SD busy")
-        path = resolve(self._gcodes, name)
+        path = resolve(self.gcodes, name)
         if path is None:
             raise CommandError("Unable to open file")
         size = path.stat().st_size
-        relative = path.relative_to(self._gcodes).as_posix()
+        relative = path.relative_to(self.gcodes).as_posix()
         self._console.raw(f"File opened:{relative} Size:{size}")
         self._console.raw("File selected")
-        self.path, self.size, self.position = path, size, 0
+        self.path, self.size = path, size
+        self._streamer.begin(0)
         self._progress_at_end = 0.0
         self.stats.reset(relative)
         self._machine.excluded.reset()
@@ -188,20 +153,11 @@ class PrintJob:
         self.stats.reset()
         self._machine.excluded.reset()
 
-    def list_files(self) -> list[tuple[str, int]]:
-        """Return name and size of what could be printed, by name. For a thread: walks the directory."""
-        files = []
-        for path in sorted(self._gcodes.rglob("*"), key=lambda path: str(path).lower()):
-            hidden = any(part.startswith(".") for part in path.relative_to(self._gcodes).parts)
-            if not hidden and path.suffix.lower() in EXTENSIONS and path.is_file():
-                files.append((path.relative_to(self._gcodes).as_posix(), path.stat().st_size))
-        return files
-
     def seek(self, position: int) -> None:
         """Choose where printing begins (M26)."""
         if self.printing:
             raise CommandError("SD busy")
-        self.position = min(max(position, 0), self.size)
+        self._streamer.begin(min(max(position, 0), self.size))
 
     def start(self) -> None:
         """Print the selected file from `position`. Raise CommandError when printing or nothing is selected."""
@@ -214,10 +170,7 @@ class PrintJob:
         self._wish, self._failure = Wish.GO_ON, ""
         self.paused = False
         self._saved = None
-        self._read_offset, self._read_line, self._line_number = self.position, 0, 0
-        self._in_flight.clear()
-        self._filter.reset()
-        self._machine.motion.retracted = 0.0
+        self._streamer.begin(self.position)
         self._halted.clear()
         self.stats.transition(JobState.PRINTING)
         self._task = asyncio.create_task(self._print(self.path), name="print job")
@@ -247,7 +200,7 @@ class PrintJob:
         if self.stats.state is not JobState.PAUSED or self._wish is not Wish.PAUSE:
             return False
         if self._saved is not None:
-            await restore_all(self._saved, self._machine, send)
+            await self._saved.restore(self._machine, send)
         if self.stats.state is JobState.PAUSED and self._wish is Wish.PAUSE:
             self._wish = Wish.GO_ON
             self._halted.clear()
@@ -300,9 +253,7 @@ class PrintJob:
 
     def acknowledged(self, token: Token) -> None:
         """The firmware has executed a command."""
-        flight = self._in_flight
-        if flight and flight[0][0] == token:
-            _, self.position, self._line_number = flight.popleft()
+        if self._streamer.acknowledged(token):
             self._wake.set()
 
     def tick(self) -> None:
@@ -313,13 +264,15 @@ class PrintJob:
     def _save_checkpoint(self) -> None:
         z = round(self._machine.motion.position[Z], 3)
         state, name = self.stats.state.value, self.stats.filename
-        self._checkpoints.save(Checkpoint(name, self.size, self.position, self._line_number, state, z, time.time()))
+        self._checkpoints.save(
+            Checkpoint(name, self.size, self.position, self._streamer.line_number, state, z, time.time())
+        )
 
     # The task
 
     async def _print(self, path: Path) -> None:
         try:
-            async with GcodeFile(path, self._read_offset) as file:
+            async with GcodeFile(path, self.position) as file:
                 while lines := await file.lines():
                     await self._feed(lines)
             await self._line.drained()
@@ -340,19 +293,15 @@ class PrintJob:
             self._halted.set()
 
     async def _feed(self, lines: list[bytes]) -> None:
-        index = 0
+        streamer, index = self._streamer, 0
         while index < len(lines):
             await self._ready()
-            filament = self._machine.motion.filament
-            index = self._push(lines, index)
-            if self._machine.motion.filament != filament:
-                self.stats.extrude(self._machine.motion.filament - filament)
-            if self._special is not None:
-                command, self._special = self._special, None
+            index = streamer.push(lines, index)
+            if streamer.special is not None:
+                command, streamer.special = streamer.special, None
                 for text in await self._execute(command):
                     await self._ready()
-                    self._machine.observe_line(text)
-                    self._stream(text)
+                    streamer.send(text)
 
     async def _ready(self) -> None:
         """Wait until a line may be sent; grant what was wished for meanwhile."""
@@ -360,7 +309,7 @@ class PrintJob:
             self._check_wish()
             if self._wish is Wish.PAUSE:
                 await self._hold()
-            elif not self._turn.busy and self._room() > 0:
+            elif not self._turn.busy and self._streamer.room() > 0:
                 return
             else:
                 self._wake.clear()
@@ -369,79 +318,6 @@ class PrintJob:
     def _check_wish(self) -> None:
         if self._wish in (Wish.CANCEL, Wish.FAIL):
             raise _Stopped
-
-    def _room(self) -> int:
-        queued = len(self._in_flight) - self._line.protocol.outstanding_lines
-        return min(self._line.can_accept(), AHEAD - queued)
-
-    def _push(self, lines: list[bytes], index: int) -> int:
-        """Send lines as far as there is room; return the index of the first that was not read.
-
-        Stops behind a command that needs more than sending, and leaves it in `_special`.
-        """
-        room = self._room()
-        observe_line = self._machine.motion.observe_line
-        while room > 0 and index < len(lines):
-            raw = lines[index]
-            index += 1
-            self._read_offset += len(raw)
-            self._read_line += 1
-            text = raw.decode("utf-8", "surrogateescape")
-            comment = text.find(";")
-            if comment >= 0:
-                self.stats.layers.read_comment(text[comment:])
-                if not comment:
-                    continue
-                text = text[:comment]
-            text = text.strip()
-            if not text:
-                continue
-            if _GCODE(text) and text.isprintable() and "*" not in text:
-                if self._filter.active:
-                    for part in self._filter.pass_on(text):
-                        self._stream(part)
-                        room -= 1
-                    continue
-                observe_line(text)
-                self._stream(text)
-                room -= 1
-            elif self._other(raw.decode("utf-8", "surrogateescape"), text):
-                room -= 1
-            elif self._special is not None:
-                break
-        self._line.flush()
-        return index
-
-    def _other(self, whole: str, text: str) -> bool:
-        """Send a line that is no plain G-code, or leave it in `_special`. Return whether it was sent."""
-        command = parse(whole)
-        if command is None:
-            return False
-        if not command.traditional or self._is_host_command(command.name):
-            self._special = command
-            return False
-        clean = text if _MCODE(text) and text.isprintable() and "*" not in text else command.line
-        if self._filter.active:
-            for part in self._filter.pass_on(clean):
-                self._stream(part)
-            return True
-        self._machine.observe(command)
-        self._stream(clean)
-        return True
-
-    def _stream(self, text: str) -> None:
-        try:
-            token = self._line.stream(text)
-        except ValueError:
-            # Longer than the firmware's buffer: without its blanks it may fit, a text may be cut.
-            token = self._stream_short(text)
-        self._in_flight.append((token, self._read_offset, self._read_line))
-
-    def _stream_short(self, text: str) -> Token:
-        try:
-            return self._line.stream(squeeze(text))
-        except ValueError as error:
-            raise CommandError(f"Line {self._read_line} of the file cannot be sent: {error}") from None
 
     async def _hold(self) -> None:
         """Pause: let what was sent be executed, save everything, wait for a wish."""
@@ -461,7 +337,7 @@ class PrintJob:
 
     async def _complete(self) -> None:
         self._console.raw("Done printing file")
-        self.position = self.size
+        self._streamer.position = self.size
         self._progress_at_end = 1.0
         self.path = None
         self._machine.excluded.end()
@@ -491,7 +367,7 @@ class PrintJob:
             _LOGGER.warning("Heaters could not be switched off: %s", error.message)
 
     def _conclude(self, state: JobState, message: str) -> None:
-        self._in_flight.clear()
+        self._streamer.forget()
         self._machine.excluded.end()
         self._console.error(message)
         self.stats.transition(state, message)
@@ -504,33 +380,9 @@ class PrintJob:
             await self._line.send(text)
 
     def _clear_file(self) -> None:
-        self.path, self.size, self.position, self._progress_at_end = None, 0, 0, 0.0
+        self.path, self.size, self._progress_at_end = None, 0, 0.0
+        self._streamer.begin(0)
         self._machine.excluded.end()
-
-
-def resolve(gcodes: Path, name: str) -> Path | None:
-    """Return the regular file that a client's name means; None when there is none or it lies outside of `gcodes`."""
-    parts = name.lstrip("/").split("/")
-    if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
-        return None
-    path = gcodes.joinpath(*parts)
-    return path if path.is_file() else None
-
-
-async def restore_all(saved: Saved, machine: Machine, send: Send) -> None:
-    """Bring heaters, fans, position and modes back to what a pause saved. What did not change is not touched."""
-    cold = [
-        name
-        for name, target in saved.targets.items()
-        if name in machine.heaters and (machine.heaters[name].target or 0.0) < (target or 0.0)
-    ]
-    for wait in (False, True):
-        for name in cold:
-            await send(heater_command(name.rpartition(" ")[2], saved.targets[name] or 0.0, wait=wait))
-    for fan, speed in saved.fans.items():
-        if machine.motion.fans.get(fan) != speed:
-            await send(f"M106 P{fan} S{round(speed * 255)}")
-    await saved.modes.restore(machine.motion, send, move=True)
 
 
 def _forget(future: asyncio.Future[tuple[str, ...]]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from moonraker_lite.marlin.gcode.help import command_table
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.protocol import LinkStats
-from moonraker_lite.marlin.state import Activity, Heater, Machine, extruder_index, extruder_name
+from moonraker_lite.marlin.state import Activity, Heater, IdleState, Machine, extruder_index, extruder_name
 
 Status = dict[str, Any]
 
@@ -216,9 +216,10 @@ class StatusObjects:
         return {"steppers": {f"stepper_{axis}": axis in homed for axis in "xyz"}}
 
     def _display(self, now: float) -> Status:
-        display, job = self._machine.display, self._job
+        display = self._machine.display
+        printing = self._activity.state is IdleState.PRINTING
         return {
-            "progress": display.progress(job.progress, now, printing=job.printing),
+            "progress": display.progress(self._job.progress, now, printing=printing),
             "message": display.message,
         }
 

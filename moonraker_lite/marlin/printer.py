@@ -1,13 +1,8 @@
-"""One printer, composed: the line, what is known of the machine, commands, the print job, and the state of it all.
-
-The supervisor keeps the session with the firmware: connects, asks the firmware what it is, notices when the session
-ends, and begins the next one, with back-off, for ever.
-"""
+"""One printer, composed: the line, what is known of the machine, commands, the print job, and the state of it all."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -46,50 +41,20 @@ from moonraker_lite.marlin.replies import (
     classify,
     parse_endstop,
     parse_error,
-    parse_feedrate,
-    parse_flow,
     parse_host_action,
-    parse_position,
     parse_temperatures,
 )
 from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.state import Activity, Machine
 
 _LOGGER = logging.getLogger(__name__)
 
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 10.0
 # Without a temperature report for so long we ask for one.
 TEMPERATURE_SILENCE = 2.5
 # How long the end of the process may wait for the firmware to switch its heaters off.
 FAREWELL = 3.0
-
-STARTUP = "The printer is not ready yet: connecting.\nPlease wait a moment.\n"
-READY = "Printer is ready"
-HINT = "Once the cause is removed, use FIRMWARE_RESTART to reset the printer's board and to connect anew.\n"
-
-# What the firmware is asked at the beginning of a session.
-_QUESTIONS = ("M115", "M503", "M211", "M114", "M220", "M221", "M105")
-
-
-class HostState(enum.Enum):
-    """`webhooks.state`."""
-
-    STARTUP = "startup"
-    READY = "ready"
-    SHUTDOWN = "shutdown"
-    ERROR = "error"
-
-
-class Begin(enum.Enum):
-    """How the next session with the firmware begins."""
-
-    CONNECT = "connect"
-    RECONNECT = "reconnect"
-    RESTART = "restart"
-    RESET_BOARD = "reset the board"
-    BOARD_WAS_RESET = "the board was reset"
 
 
 class PrinterOptions(msgspec.Struct, frozen=True):
@@ -103,8 +68,7 @@ class PrinterOptions(msgspec.Struct, frozen=True):
 
 
 class Printer:
-    """`output` gets each line of G-code output; `restart_clients` closes all API connections, as klippy's RESTART does;
-    `reset_board` presses the reset button, where there is one that we can reach."""
+    """`output` gets each line of G-code output; for the others see `Session`."""
 
     def __init__(
         self,
@@ -113,16 +77,21 @@ class Printer:
         output: Callable[[str], None],
         restart_clients: Callable[[], None],
         reset_board: Callable[[], None] | None = None,
+        make_line: Callable[..., MarlinLine] = MarlinLine,
     ) -> None:
         self.options = options
-        self.state = HostState.STARTUP
-        self.state_message = STARTUP
         self.machine = Machine(options.settings, time.monotonic)
         self.console = Console(output)
-        self._restart_clients = restart_clients
-        self._reset_board = reset_board
-        self._line = MarlinLine(
-            options.serial, options.baud, on_event=self._on_event, on_lost=self._on_lost, on_writable=None
+        self.status = HostStatus(self.console)
+        self._line = make_line(options.serial, options.baud, on_event=self._on_event, on_lost=self._on_lost)
+        self._session = Session(
+            self._line,
+            self.machine,
+            self.console,
+            self.status,
+            end_job=self._end_job,
+            restart_clients=restart_clients,
+            reset_board=reset_board,
         )
         self.turn = ScriptTurn()
         self.interpreter = Interpreter(self.machine, self.console, self._line, self.turn, self._check_ready)
@@ -148,9 +117,6 @@ class Printer:
         )
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
-        self._next = Begin.CONNECT
-        self._session_over = asyncio.Event()
-        self._identifying = False
         self._tasks: set[asyncio.Task[None]] = set()
         if (left := checkpoints.load()) is not None:
             _LOGGER.warning("An earlier print did not end: %s", left)
@@ -159,7 +125,7 @@ class Printer:
 
     def start(self) -> None:
         """Begin to look for the printer."""
-        self._spawn(self._supervise(), "session supervisor")
+        self._spawn(self._session.run(), "session with the firmware")
         self._spawn(self._keep_house(), "housekeeping")
 
     async def stop(self) -> None:
@@ -189,101 +155,21 @@ class Printer:
         if not task.cancelled() and (error := task.exception()):
             _LOGGER.error("%s failed", task.get_name(), exc_info=error)
 
-    def _transition(self, state: HostState, message: str) -> None:
-        """Go to another state; the only place where it changes."""
-        if (state, message) == (self.state, self.state_message):
-            return
-        _LOGGER.info("Printer: %s -> %s: %s", self.state.value, state.value, message.strip())
-        entered = state is not self.state
-        self.state, self.state_message = state, message
-        if entered and state in (HostState.READY, HostState.SHUTDOWN):
-            self.console.info(f"Klipper state: {state.value.capitalize()}")
-
-    # The session with the firmware
-
-    async def _supervise(self) -> None:
-        delay = FIRST_DELAY
-        while True:
-            begin, self._next = self._next, Begin.RECONNECT
-            self._session_over.clear()
-            try:
-                await self._begin_session(begin)
-            except HostError as error:
-                self._transition(HostState.ERROR, f"{error.message}\nTrying again. {HINT}")
-                await self._line.close()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._session_over.wait(), delay)
-                delay = min(delay * 2, LONGEST_DELAY)
-                continue
-            delay = FIRST_DELAY
-            if not self._session_over.is_set():
-                self._transition(HostState.READY, READY)
-            await self._session_over.wait()
-
-    async def _begin_session(self, begin: Begin) -> None:
-        """Raise LinkError or LineError when no session can be had."""
-        if begin in (Begin.RESTART, Begin.RESET_BOARD):
-            await self._end_job()
-            self._begin_anew()
-        if begin is Begin.RESET_BOARD:
-            await self._line.close()
-            if self._reset_board is not None:
-                self._reset_board()
-        if not self._line.connected:
-            await self._line.connect()
-        elif begin is Begin.RESTART:
-            await self._line.restart()
-        if self.state in (HostState.SHUTDOWN, HostState.ERROR):
-            self._begin_anew()
-        await self._identify()
-
-    def _begin_anew(self) -> None:
-        """All clients have to initialise again."""
-        self.console.info("Klipper state: Disconnect")
-        self._restart_clients()
-        self._transition(HostState.STARTUP, STARTUP)
-
     async def _end_job(self) -> None:
-        if self._line.connected and self.state is HostState.READY:
+        """The session is about to be restarted: nothing is left of a print."""
+        if self._line.connected and self.status.ready:
             await self.job.unload()
         self.job.fail("The connection to the printer was restarted")
         await self.job.ended()
         self.job.forget()
 
-    async def _identify(self) -> None:
-        """Ask the firmware what it is and how it is set."""
-        machine = self.machine
-        machine.begin_session()
-        self._identifying = self.console.muted = True
-        try:
-            for question in _QUESTIONS:
-                await self._line.send(question)
-            machine.identified()
-            if machine.firmware.can("AUTOLEVEL"):
-                await self._line.send("M420 V")
-            if machine.firmware.can("AUTOREPORT_TEMP"):
-                await self._line.send("M155 S1")
-        finally:
-            self._identifying = self.console.muted = False
-        self._config = (None, {})
-        _LOGGER.info(
-            "Firmware %r on %r, %d extruder(s)",
-            machine.firmware.name,
-            machine.firmware.machine,
-            machine.firmware.extruders,
-        )
-
-    def _end_session(self, begin: Begin) -> None:
-        self._next = begin
-        self._session_over.set()
+    # What the line tells
 
     def _on_lost(self, reason: str) -> None:
         message = f"Lost the connection to the printer: {reason}"
         self.job.fail(message)
-        self._transition(HostState.SHUTDOWN, f"{message}\nTrying to connect again.\n")
-        self._end_session(Begin.RECONNECT)
-
-    # What the line tells
+        self.status.transition(HostState.SHUTDOWN, f"{message}\nTrying to connect again.\n")
+        self._session.end(Begin.CONNECT)
 
     def _on_event(self, event: Event) -> None:
         if type(event) is Acknowledged:
@@ -295,21 +181,20 @@ class Printer:
         elif type(event) is FirmwareReset:
             self._on_reset()
         elif type(event) is Connected:
-            if self._next is Begin.BOARD_WAS_RESET:
-                self._session_over.set()
+            self._session.shaken_hands()
         elif type(event) is LinkTrouble:
             self.console.error(event.message)
             if not event.recoverable:
                 self.job.fail(event.message)
-                self._end_session(Begin.RESTART)
+                self._session.end(Begin.RESTART)
 
     def _on_line(self, text: str) -> None:
         if (report := parse_temperatures(text)) is not None:
             self.machine.temperatures(report)
             return
         self.machine.mesh.read_line(text)
-        if self._identifying:
-            self._learn(text)
+        if self._session.identifying:
+            self._session.learn(text)
         self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
             self._on_action(action.name)
@@ -319,17 +204,6 @@ class Printer:
             error = parse_error(text)
             if error and "Last Line" not in error:
                 self.job.fail(error)
-
-    def _learn(self, text: str) -> None:
-        """Take a line of the answers to our questions."""
-        motion = self.machine.motion
-        self.machine.firmware.read_line(text)
-        if (position := parse_position(text)) is not None:
-            motion.reported(position.x, position.y, position.z, position.e)
-        elif (percent := parse_feedrate(text)) is not None:
-            motion.speed_factor = percent / 100.0
-        elif (flow := parse_flow(text)) is not None and flow.extruder == 0:
-            motion.extrude_factor = flow.percent / 100.0
 
     def _on_action(self, name: str) -> None:
         """The firmware asks something of its host."""
@@ -346,8 +220,7 @@ class Printer:
             "The printer's board was reset during the print: its heaters are off, and it no longer knows its position"
         )
         self.console.info("The printer's board was reset")
-        # The session is over when the protocol has shaken hands again.
-        self._next = Begin.BOARD_WAS_RESET
+        self._session.board_was_reset()
 
     # Commands that concern the whole
 
@@ -363,10 +236,10 @@ class Printer:
         }
 
     async def _restart(self, _: Command) -> None:
-        self._end_session(Begin.RESTART)
+        self._session.end(Begin.RESTART)
 
     async def _firmware_restart(self, _: Command) -> None:
-        self._end_session(Begin.RESET_BOARD)
+        self._session.end(Begin.RESET_BOARD)
 
     async def _m112(self, _: Command) -> None:
         self.emergency_stop("Shutdown due to M112 command")
@@ -375,8 +248,8 @@ class Printer:
         self.console.info(help_text())
 
     async def _status(self, _: Command) -> None:
-        if self.state is not HostState.READY:
-            raise CommandError(f"{self.state_message}\nKlipper state: Not ready")
+        if not self.status.ready:
+            raise CommandError(f"{self.status.message}\nKlipper state: Not ready")
         self.console.info("Klipper state: Ready")
 
     async def _set_idle_timeout(self, command: Command) -> None:
@@ -409,12 +282,12 @@ class Printer:
 
     def _shutdown(self, reason: str) -> None:
         self.job.fail(reason)
-        if self.state is not HostState.SHUTDOWN:
-            self._transition(HostState.SHUTDOWN, f"{reason}\n{HINT}Printer is shutdown\n")
+        if self.status.state is not HostState.SHUTDOWN:
+            self.status.transition(HostState.SHUTDOWN, f"{reason}\n{HINT}Printer is shutdown\n")
 
     def _check_ready(self) -> None:
-        if self.state is not HostState.READY:
-            raise CommandError(self.state_message)
+        if not self.status.ready:
+            raise CommandError(self.status.message)
 
     async def _park(self) -> None:
         await self.interpreter.run_lines(self.options.settings.pause_gcode)
@@ -427,7 +300,7 @@ class Printer:
             self._stats = self._line.stats
             self.job.tick()
             self.update_activity()
-            if self.state is HostState.READY:
+            if self.status.ready:
                 self._ask_temperature()
 
     def update_activity(self) -> None:
@@ -441,7 +314,7 @@ class Printer:
             self._line.stream("M105")
 
     def _on_idle(self) -> None:
-        if self.state is HostState.READY:
+        if self.status.ready:
             self._spawn(self._go_idle(), "idle timeout")
 
     async def _go_idle(self) -> None:
@@ -454,7 +327,7 @@ class Printer:
     # Objects
 
     def _webhooks(self) -> dict[str, Any]:
-        return {"state": self.state.value, "state_message": self.state_message}
+        return {"state": self.status.state.value, "state_message": self.status.message}
 
     def _configfile(self) -> dict[str, Any]:
         machine = self.machine

@@ -134,6 +134,8 @@ class Machine:
         firmware = self.firmware
         self.limits = limits_of(self.settings, firmware)
         self.pressure_advance = firmware.report("M900", "K") or 0.0
+        low, high, margin = self.limits.position_min, self.limits.position_max, self.settings.probing_margin
+        self.mesh.set_area((low[0] + margin, low[1] + margin), (high[0] - margin, high[1] - margin))
         for index in range(firmware.extruders):
             heater = self.heaters.setdefault(extruder_name(index), Heater())
             heater.target = heater.target or 0.0

@@ -116,9 +116,7 @@ class MoveFilter:
         travel = _travel_lines(axes, real.position[Z], motion)
         if lines or travel:
             lines = ["G90", *lines, *travel, *_mode_lines(motion)]
-        if motion.absolute_e:
-            lines.append(f"G92 E{motion.position[E]:.5f}")
-        return lines
+        return [*lines, f"G92 E{motion.position[E]:.5f}"]
 
 
 class _Real:

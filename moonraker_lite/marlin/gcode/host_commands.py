@@ -12,9 +12,11 @@ from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode.motion import Modes
 from moonraker_lite.marlin.gcode.translate import Options
 from moonraker_lite.marlin.gcode.words import Command, number
-from moonraker_lite.marlin.job import PrintJob, Send
+from moonraker_lite.marlin.gcode_folder import list_files
+from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.print_stats import JobState
 from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.saved import Send
 from moonraker_lite.marlin.state import Heater, Machine
 
 Handler = Callable[[Command], Awaitable[None]]
@@ -105,7 +107,7 @@ class HostCommands:
         self._console.raw(f"SD printing byte {job.position}/{job.size}" if job.path else "Not SD printing.")
 
     async def _list_files(self, _: Command) -> None:
-        listing = await asyncio.get_running_loop().run_in_executor(None, self._job.list_files)
+        listing = await asyncio.get_running_loop().run_in_executor(None, list_files, self._job.gcodes)
         lines = [f"{name} {size}" for name, size in listing]
         self._console.raw("\n".join(["Begin file list", *lines, "End file list"]))
 

@@ -1,0 +1,30 @@
+"""The folder with the files to print: what is in it, and which file a client means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".nc"})
+
+
+def resolve(folder: Path, name: str) -> Path | None:
+    """Return the regular file that a client's name means; None when there is none, or it would lie outside."""
+    parts = name.lstrip("/").split("/")
+    if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+        return None
+    path = folder.joinpath(*parts)
+    try:
+        return path if path.is_file() else None
+    except (OSError, ValueError):
+        return None  # a name that no file system takes
+
+
+def list_files(folder: Path) -> list[tuple[str, int]]:
+    """Return name and size of what could be printed, by name. Walks the folder: for a thread."""
+    files = []
+    for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower()):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if not hidden and path.suffix.lower() in EXTENSIONS and path.is_file():
+            files.append((relative.as_posix(), path.stat().st_size))
+    return files

@@ -1,0 +1,184 @@
+"""The session with the firmware: connecting, asking what it is, noticing the end, and beginning anew, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from moonraker_lite.errors import HostError
+from moonraker_lite.marlin.console import Console
+from moonraker_lite.marlin.line_driver import MarlinLine
+from moonraker_lite.marlin.replies import parse_feedrate, parse_flow, parse_position
+from moonraker_lite.marlin.state import Machine
+
+_LOGGER = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 10.0
+
+STARTUP = "The printer is not ready yet: connecting.\nPlease wait a moment.\n"
+READY = "Printer is ready"
+HINT = "Once the cause is removed, use FIRMWARE_RESTART to reset the printer's board and to connect anew.\n"
+
+# What the firmware is asked at the beginning of a session.
+_QUESTIONS = ("M115", "M503", "M211", "M114", "M220", "M221", "M105")
+
+
+class HostState(enum.Enum):
+    """`webhooks.state`."""
+
+    STARTUP = "startup"
+    READY = "ready"
+    SHUTDOWN = "shutdown"
+    ERROR = "error"
+
+
+class HostStatus:
+    """What `info` and `webhooks` tell of the whole."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.state = HostState.STARTUP
+        self.message = STARTUP
+
+    @property
+    def ready(self) -> bool:
+        return self.state is HostState.READY
+
+    def transition(self, state: HostState, message: str) -> None:
+        """Go to another state; the only place where it changes."""
+        if (state, message) == (self.state, self.message):
+            return
+        _LOGGER.info("Printer: %s -> %s: %s", self.state.value, state.value, message.strip())
+        entered = state is not self.state
+        self.state, self.message = state, message
+        if entered and state in (HostState.READY, HostState.SHUTDOWN):
+            self._console.info(f"Klipper state: {state.value.capitalize()}")
+
+
+class Begin(enum.Enum):
+    """How the next session begins."""
+
+    CONNECT = "connect"
+    RESTART = "restart"
+    RESET_BOARD = "reset the board"
+    BOARD_WAS_RESET = "the board was reset"
+
+
+class Session:
+    """Owns the order of events between the firmware and us. `run` is the task that keeps it up.
+
+    `end_job` ends a print before a restart; `restart_clients` closes all API connections, as klippy's RESTART does;
+    `reset_board` presses the reset button, where there is one that we can reach.
+    """
+
+    def __init__(
+        self,
+        line: MarlinLine,
+        machine: Machine,
+        console: Console,
+        status: HostStatus,
+        *,
+        end_job: Callable[[], Awaitable[None]],
+        restart_clients: Callable[[], None],
+        reset_board: Callable[[], None] | None,
+    ) -> None:
+        self._line = line
+        self._machine = machine
+        self._console = console
+        self._status = status
+        self._end_job = end_job
+        self._restart_clients = restart_clients
+        self._reset_board = reset_board
+        self._next = Begin.CONNECT
+        self._over = asyncio.Event()
+        # The firmware is being asked what it is: its lines are for `learn`.
+        self.identifying = False
+
+    def end(self, begin: Begin) -> None:
+        """The session is over; the next one begins as told."""
+        self._next = begin
+        self._over.set()
+
+    def board_was_reset(self) -> None:
+        """The board started anew. The protocol shakes hands by itself; with that the session is over."""
+        self._next = Begin.BOARD_WAS_RESET
+
+    def shaken_hands(self) -> None:
+        """The protocol has begun to count its lines anew."""
+        if self._next is Begin.BOARD_WAS_RESET:
+            self._over.set()
+
+    def learn(self, text: str) -> None:
+        """Take a line of the answers to our questions."""
+        motion = self._machine.motion
+        self._machine.firmware.read_line(text)
+        if (position := parse_position(text)) is not None:
+            motion.reported(position.x, position.y, position.z, position.e)
+        elif (percent := parse_feedrate(text)) is not None:
+            motion.speed_factor = percent / 100.0
+        elif (flow := parse_flow(text)) is not None and flow.extruder == 0:
+            motion.extrude_factor = flow.percent / 100.0
+
+    async def run(self) -> None:
+        delay = FIRST_DELAY
+        while True:
+            begin, self._next = self._next, Begin.CONNECT
+            self._over.clear()
+            try:
+                await self._begin(begin)
+            except HostError as error:
+                self._status.transition(HostState.ERROR, f"{error.message}\nTrying again. {HINT}")
+                await self._line.close()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), delay)
+                delay = min(delay * 2, LONGEST_DELAY)
+                continue
+            delay = FIRST_DELAY
+            if not self._over.is_set():
+                self._status.transition(HostState.READY, READY)
+            await self._over.wait()
+
+    async def _begin(self, begin: Begin) -> None:
+        """Raise LinkError or LineError when no session can be had."""
+        if begin in (Begin.RESTART, Begin.RESET_BOARD):
+            await self._end_job()
+            self._begin_anew()
+        if begin is Begin.RESET_BOARD:
+            await self._line.close()
+            if self._reset_board is not None:
+                self._reset_board()
+        if not self._line.connected:
+            await self._line.connect()
+        elif begin is Begin.RESTART:
+            await self._line.restart()
+        if self._status.state in (HostState.SHUTDOWN, HostState.ERROR):
+            self._begin_anew()
+        await self._identify()
+
+    def _begin_anew(self) -> None:
+        """All clients have to initialise again."""
+        self._console.info("Klipper state: Disconnect")
+        self._restart_clients()
+        self._status.transition(HostState.STARTUP, STARTUP)
+
+    async def _identify(self) -> None:
+        """Ask the firmware what it is and how it is set."""
+        machine = self._machine
+        machine.begin_session()
+        self.identifying = self._console.muted = True
+        try:
+            for question in _QUESTIONS:
+                await self._line.send(question)
+            machine.identified()
+            if machine.firmware.can("AUTOLEVEL"):
+                await self._line.send("M420 V")
+            if machine.firmware.can("AUTOREPORT_TEMP"):
+                await self._line.send("M155 S1")
+        finally:
+            self.identifying = self._console.muted = False
+        firmware = machine.firmware
+        _LOGGER.info("Firmware %r on %r, %d extruder(s)", firmware.name, firmware.machine, firmware.extruders)

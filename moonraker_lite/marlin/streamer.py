@@ -1,0 +1,171 @@
+"""Puts the lines of a file on the line to the firmware, and knows which byte of the file it has acknowledged.
+
+This is the hot path: a plain `G1` costs a regular expression or two, everything else goes the long way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from moonraker_lite.marlin.gcode.exclude import MoveFilter
+from moonraker_lite.marlin.gcode.words import Command, parse, squeeze
+from moonraker_lite.marlin.print_stats import PrintStats
+from moonraker_lite.marlin.protocol import LineProtocol, Token
+from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.state import Machine
+
+# Lines queued beyond what is on the wire: enough that an acknowledgement finds the next line ready, few enough that a
+# pause takes effect soon.
+AHEAD = 8
+
+_GCODE = re.compile(r"G[0-9]").match
+_MCODE = re.compile(r"[MT][0-9]").match
+
+
+class JobLine(Protocol):
+    """What a print needs of the line to the firmware; see `MarlinLine`."""
+
+    def send(self, command: str, *, emergency: bool = False) -> asyncio.Future[tuple[str, ...]]: ...
+    def stream(self, command: str) -> Token: ...
+    def flush(self) -> None: ...
+    def can_accept(self) -> int: ...
+    async def drained(self) -> None: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def protocol(self) -> LineProtocol: ...
+
+
+class Streamer:
+    """One file at a time. `position` and `line_number` are what the firmware has acknowledged."""
+
+    def __init__(
+        self, machine: Machine, line: JobLine, stats: PrintStats, is_host_command: Callable[[str], bool]
+    ) -> None:
+        self._machine = machine
+        self._line = line
+        self._stats = stats
+        self._is_host_command = is_host_command
+        self._filter = MoveFilter(machine.excluded, machine.motion)
+        self.position = 0
+        self.line_number = 0
+        self._read_offset = 0
+        self._read_line = 0
+        # Filament of moves that were not sent.
+        self._dropped = 0.0
+        # The command at which `push` stopped because sending is not all it needs.
+        self.special: Command | None = None
+        # Token, end offset and line number of each line that is not acknowledged.
+        self._in_flight: deque[tuple[Token, int, int]] = deque()
+
+    def begin(self, offset: int) -> None:
+        """Start anew at a byte of the file."""
+        self.position = self._read_offset = offset
+        self.line_number = self._read_line = 0
+        self.special = None
+        self.forget()
+        self._filter.reset()
+        self._machine.motion.retracted = 0.0
+
+    def forget(self) -> None:
+        """What is under way will not be acknowledged any more, or nobody wants to know."""
+        self._in_flight.clear()
+
+    def acknowledged(self, token: Token) -> bool:
+        """Note that the firmware has executed a command; return whether it was one of the file."""
+        flight = self._in_flight
+        if flight and flight[0][0] == token:
+            _, self.position, self.line_number = flight.popleft()
+            return True
+        return False
+
+    def room(self) -> int:
+        """Return how many lines may be sent now."""
+        queued = len(self._in_flight) - self._line.protocol.outstanding_lines
+        return min(self._line.can_accept(), AHEAD - queued)
+
+    def push(self, lines: list[bytes], index: int) -> int:
+        """Send lines as far as there is room; return the index of the first that was not read.
+
+        Stops behind a command that needs more than sending, and leaves it in `special`.
+        """
+        room = self.room()
+        motion = self._machine.motion
+        filament = motion.filament
+        while room > 0 and index < len(lines):
+            raw = lines[index]
+            index += 1
+            self._read_offset += len(raw)
+            self._read_line += 1
+            text = raw.decode("utf-8", "surrogateescape")
+            comment = text.find(";")
+            if comment >= 0:
+                self._stats.layers.read_comment(text[comment:])
+                if not comment:
+                    continue
+                text = text[:comment]
+            text = text.strip()
+            if not text:
+                continue
+            if not _GCODE(text) or not text.isprintable() or "*" in text:
+                room -= self._push_other(raw.decode("utf-8", "surrogateescape"), text)
+                if self.special is not None:
+                    break
+            elif self._filter.active:
+                room -= self._push_filtered(text)
+            else:
+                motion.observe_line(text)
+                self._stream(text)
+                room -= 1
+        if motion.filament != filament:
+            self._stats.extrude(motion.filament - filament - self._dropped)
+        self._dropped = 0.0
+        self._line.flush()
+        return index
+
+    def send(self, text: str) -> None:
+        """Send a line that takes the place of a special command."""
+        self._machine.observe_line(text)
+        self._stream(text)
+
+    def _push_other(self, whole: str, text: str) -> int:
+        """Send a line that is no plain G-code, or leave it in `special`. Return how many lines were sent."""
+        command = parse(whole)
+        if command is None:
+            return 0
+        if not command.traditional or self._is_host_command(command.name):
+            self.special = command
+            return 0
+        clean = text if _MCODE(text) and text.isprintable() and "*" not in text else command.line
+        if self._filter.active:
+            return self._push_filtered(clean)
+        self._machine.observe(command)
+        self._stream(clean)
+        return 1
+
+    def _push_filtered(self, text: str) -> int:
+        filament = self._machine.motion.filament
+        lines = self._filter.pass_on(text)
+        if not lines:
+            self._dropped += self._machine.motion.filament - filament
+        for line in lines:
+            self._stream(line)
+        return len(lines)
+
+    def _stream(self, text: str) -> None:
+        try:
+            token = self._line.stream(text)
+        except ValueError:
+            # Longer than the firmware's buffer: without its blanks it may fit, a text may be cut.
+            token = self._stream_short(text)
+        self._in_flight.append((token, self._read_offset, self._read_line))
+
+    def _stream_short(self, text: str) -> Token:
+        try:
+            return self._line.stream(squeeze(text))
+        except ValueError as error:
+            raise CommandError(f"Line {self._read_line} of the file cannot be sent: {error}") from None
