@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from moonraker_lite.components.machine import services, throttle
+from moonraker_lite.components.machine import Machine, services, throttle
+from moonraker_lite.components.machine import component as machine_component
 from moonraker_lite.components.machine.services import (
     DEFAULT_ALLOWED,
     NoProvider,
@@ -19,6 +20,8 @@ from moonraker_lite.components.machine.services import (
 )
 from moonraker_lite.components.machine.throttle import Throttled, ThrottleWatch, describe, parse_vcgencmd
 from moonraker_lite.errors import BadRequest, Unavailable
+from tests.conftest import MakeHost
+from tests.small_components.api_client import client_of
 
 UNITS = """klipper.service loaded active running Klipper 3D Printer Firmware
 klipper-2.service loaded failed failed Second
@@ -175,3 +178,34 @@ async def test_a_vcgencmd_that_hangs_is_ended(
 
 def test_most_machines_cannot_tell(tmp_path: Path) -> None:
     assert not ThrottleWatch(lambda state: None, tmp_path, "no-such-program").possible
+
+
+async def test_front_ends_see_the_services(
+    tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch, make_host: MakeHost
+) -> None:
+    """A host whose provider is a systemctl of ours: listing, acting, telling of the change, and not failing with it."""
+    file = program("systemctl", SYSTEMCTL.replace("failed failed", "$(cat $0.state)"))
+    file.write_text(file.read_text().replace("<<'END'", "<<END"))
+    state = file.with_name("systemctl.state")
+    state.write_text("failed failed\n")
+    host = await make_host()
+    built = host.registry.get(Machine)
+    assert built is not None
+    assert isinstance(built.instance, Machine)
+    monkeypatch.setattr(built.instance, "_provider", SystemdCli(str(file), ("klipper", "moonraker")))
+    monkeypatch.setattr(machine_component, "FOLLOW_UP", (0.05,))
+    async with client_of(host.port) as client:
+        info = (await client.rpc("machine.system_info"))["system_info"]
+        assert info["provider"] == "systemd_cli"
+        assert info["available_services"] == ["klipper", "klipper-2", "moonraker"]
+        assert info["service_state"]["klipper-2"] == {"active_state": "failed", "sub_state": "failed"}
+        state.write_text("active running\n")
+        assert await client.rpc("machine.services.restart", {"service": "klipper-2"}) == "ok"
+        told = await client.notification("notify_service_state_changed")
+        assert told == {"klipper-2": {"active_state": "active", "sub_state": "running"}}
+        asked = len(file.with_name("systemctl.log").read_text().splitlines())
+        await client.rpc("machine.system_info")
+        assert len(file.with_name("systemctl.log").read_text().splitlines()) == asked
+        file.write_text("#!/bin/sh\nexit 1\n")
+        monkeypatch.setattr(machine_component, "SERVICES_AGE", 0.0)
+        assert (await client.rpc("machine.system_info"))["system_info"]["available_services"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pwd
 import time
@@ -15,7 +16,7 @@ from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
 from moonraker_lite.datapath import DataPath
-from moonraker_lite.errors import BadRequest, Unavailable
+from moonraker_lite.errors import BadRequest, HostError, Unavailable
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient
 from moonraker_lite.tasks import TaskOwner
@@ -30,6 +31,8 @@ from .settings import MachineSettings
 from .throttle import Throttled, ThrottleWatch
 
 FOLLOW_UP = (0.5, 2.0, 5.0)  # seconds after an action at which the states of services are looked at again
+SERVICES_AGE = 2.0  # seconds for which the states of services are good enough for another client
+_LOGGER = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -131,6 +134,8 @@ class Machine(Component, section="machine"):
         self._monitor = Monitor(Sampler(), self._report)
         self._throttle = ThrottleWatch(self._throttled)
         self._states: dict[str, ServiceState] = {}
+        self._looking = asyncio.Lock()
+        self._looked: float | None = None
         self._fixed: tuple[facts.CpuInfo, facts.Distribution, facts.Virtualization] | None = None
 
     async def start(self) -> None:
@@ -147,7 +152,7 @@ class Machine(Component, section="machine"):
     @endpoint("GET", "/machine/system_info", rpc="machine.system_info")
     async def system_info(self, request: Request) -> SystemInfoAnswer:
         """What the machine is: processor, system, network, services."""
-        self._states = await self._provider.states()
+        await self._look_at_services(SERVICES_AGE)
         if self._fixed is None:
             self._fixed = facts.cpu_info(), facts.distribution(), facts.virtualization()
         cpu, distribution, virtualization = self._fixed
@@ -258,9 +263,23 @@ class Machine(Component, section="machine"):
         """Tell clients how the states of services change in the seconds after an action."""
         for pause in FOLLOW_UP:
             await asyncio.sleep(pause)
-            before, self._states = self._states, await self._provider.states()
-            changed = {name: state for name, state in self._states.items() if before.get(name) != state}
-            if changed:
+            await self._look_at_services(0.0)
+
+    async def _look_at_services(self, age: float) -> None:
+        """Ask for the states of services unless that was done less than `age` seconds ago. Never raises: a service
+        manager that fails must not keep front ends from starting."""
+        async with self._looking:
+            now = time.monotonic()
+            if self._looked is not None and now - self._looked < age:
+                return
+            try:
+                found = await self._provider.states()
+            except HostError as error:
+                _LOGGER.warning("the states of services are unknown: %s", error.message)
+                found = self._states
+            changed = {name: state for name, state in found.items() if self._states.get(name) != state}
+            first, self._looked, self._states = self._looked is None, now, found
+            if changed and not first:
                 self._events.notify("service_state_changed", changed)
 
     def _instance_ids(self) -> dict[str, str]:

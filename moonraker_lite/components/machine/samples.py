@@ -11,6 +11,7 @@ import msgspec
 from .kernel import ROOT, names_in, number_of, text_of
 
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+TOO_SHORT = 0.1  # seconds between two looks in which a rate would mean nothing
 _COUNTERS = ((0, "rx_bytes"), (8, "tx_bytes"), (1, "rx_packets"), (9, "tx_packets"), (2, "rx_errs"), (10, "tx_errs"))
 _CPU_ZONES = ("cpu", "soc", "x86_pkg_temp", "k10temp")
 
@@ -144,11 +145,13 @@ class Sampler:
     def look(self) -> Sample:
         """Read everything once."""
         now, process = time.monotonic(), time.process_time()
-        seconds = max(now - self._when, 1e-6)
-        share = 100 * (process - self._process) / seconds
+        seconds = now - self._when
         cpu = parse_cpu_times(text_of(self._stat))
-        traffic = parse_traffic(text_of(self._dev), self._traffic, seconds)
         usage = cpu_usage(self._cpu, cpu)
+        share = 100 * (process - self._process) / seconds if seconds else 0.0
+        if seconds < TOO_SHORT:
+            seconds, share, usage = 0.0, 0.0, dict.fromkeys(usage, 0.0)
+        traffic = parse_traffic(text_of(self._dev), self._traffic, seconds)
         self._when, self._process, self._cpu, self._traffic = now, process, cpu, traffic
         return Sample(
             moonraker_stats=ProcessUsage(time.time(), round(share, 2), self._memory()),
