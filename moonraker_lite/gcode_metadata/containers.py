@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -39,24 +42,37 @@ def extract_ufp(
     Raises ValueError with a sentence for the user when the container is broken, holds no print, or unpacks to more
     than `max_bytes`; OSError when reading or writing fails. The container itself is left alone.
     """
-    import zlib
-    from zipfile import BadZipFile, ZipFile
+    from zipfile import ZipFile
 
     with open(path, "rb") as file:
         _check_directory(file)
-        try:
-            with ZipFile(file) as container:
-                members = {info.filename.lstrip("/"): info for info in container.infolist()}
-                if GCODE_MEMBER not in members:
-                    raise ValueError(f"The UFP file holds no print: {GCODE_MEMBER} is missing. Export it again.")
-                _unpack(container, members[GCODE_MEMBER], gcode_dest, max_bytes)
-                picture = _read_picture(container, members.get(PICTURE_MEMBER)) if thumbs_dir else None
-        except (BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeError) as error:
-            raise ValueError(f"The UFP file is damaged ({error}). Export it again.") from error
+        with _damage_as_value_error(), ZipFile(file) as container:
+            members = {info.filename.lstrip("/"): info for info in container.infolist()}
+            if GCODE_MEMBER not in members:
+                raise ValueError(f"The UFP file holds no print: {GCODE_MEMBER} is missing. Export it again.")
+            _unpack(container, members[GCODE_MEMBER], gcode_dest, max_bytes)
+            picture = _read_picture(container, members.get(PICTURE_MEMBER)) if thumbs_dir else None
     name = f"{gcode_dest.stem}.png"
     if thumbs_dir is None or picture is None or not write_atomically(thumbs_dir, name, picture):
         return None
     return thumbs_dir / name
+
+
+@contextmanager
+def _damage_as_value_error() -> Iterator[None]:
+    """One sentence for all the ways in which zipfile and zlib report a broken container."""
+    import zlib
+    from zipfile import BadZipFile
+
+    try:
+        yield
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeError) as error:
+        raise ValueError(f"The UFP file is damaged ({error}). Export it again.") from error
+    except OSError as error:
+        # zipfile seeks to whatever offset it is told, also to a negative one.
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError("The UFP file is damaged (false offsets). Export it again.") from error
 
 
 def _check_directory(file: IO[bytes]) -> None:
@@ -82,9 +98,7 @@ def _unpack(container: ZipFile, info: ZipInfo, destination: Path, max_bytes: int
         raise ValueError("The UFP file is packed by an unknown method. Export it again.")
     limit = min(max_bytes, max(RATIO_FREE_BYTES, info.compress_size * MAX_RATIO))
     if info.file_size > limit:
-        raise ValueError(
-            f"The print in the UFP file would unpack to {info.file_size} bytes, more than the {limit} allowed."
-        )
+        raise ValueError(f"The print in the UFP file has {info.file_size} bytes unpacked; {limit} are allowed.")
     temporary = destination.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         written = 0
@@ -93,7 +107,7 @@ def _unpack(container: ZipFile, info: ZipInfo, destination: Path, max_bytes: int
             while written <= limit and (chunk := source.read(_CHUNK)):
                 written += target.write(chunk)
             if written > limit:
-                raise ValueError(f"The print in the UFP file unpacks to more than the {limit} bytes allowed.")
+                raise ValueError(f"The print in the UFP file unpacks to more than {limit} bytes.")
             target.flush()
             os.fsync(target.fileno())
         temporary.replace(destination)
@@ -106,6 +120,9 @@ def _read_picture(container: ZipFile, info: ZipInfo | None) -> bytes | None:
     """None for a missing, oversized or foreign picture: the print matters, the picture does not."""
     if info is None or info.flag_bits & 1 or info.file_size > MAX_PICTURE_BYTES:
         return None
-    with container.open(info) as source:
-        data = source.read(MAX_PICTURE_BYTES)
+    try:
+        with _damage_as_value_error(), container.open(info) as source:
+            data = source.read(MAX_PICTURE_BYTES)
+    except ValueError:
+        return None
     return data if identify(data) == "png" else None

@@ -32,6 +32,7 @@ _COMMAND = re.compile(rb"\n[MG]\d++\s[^\n]*+\n")
 _LAST_COMMAND = re.compile(rb"\n(?=[MG]\d++\s[^\n]*+\n)")
 _PROCESSOR = re.compile(rb"\n;[^\n]{0,80}?\b[Pp]rocessed[^\n]{0,60}? by (preprocess_cancellation|klipper_estimator)\b")
 _PROCESSOR_MARGIN = 4096
+_STEP_BACK = 4096
 
 
 class Evidence:
@@ -88,19 +89,9 @@ class Evidence:
         """
         head, tail = self.windows.head, self.windows.tail
         start = _COMMAND.search(head)
-        end = None
-        reach = 8 * 1024
-        while end is None:
-            offset = max(0, len(tail) - reach)
-            for found in _LAST_COMMAND.finditer(tail, offset):
-                end = found.end()
-            if offset == 0:
-                break
-            reach *= 8
-        if end is not None:
-            whole = _COMMAND.match(tail, end - 1)
-            end = self.windows.tail_offset + whole.end() if whole else None
-        return (start.start() if start else None), end
+        last = _last_command(tail)
+        whole = _COMMAND.match(tail, last) if last is not None else None
+        return (start.start() if start else None), (self.windows.tail_offset + whole.end() if whole else None)
 
     def processors(self) -> list[str]:
         """Programs that rewrote the file after slicing and say so at one of its ends."""
@@ -120,6 +111,24 @@ class Evidence:
                 values.append(value)
             else:
                 values[-1] = value
+
+
+def _last_command(tail: bytes) -> int | None:
+    """Where the last command line begins, looking backwards in growing steps (so that the work stays linear)."""
+    limit = len(tail)
+    step = _STEP_BACK
+    while limit > 0:
+        offset = max(0, limit - step)
+        step *= 4
+        last = None
+        for found in _LAST_COMMAND.finditer(tail, offset):
+            if found.start() >= limit:
+                break
+            last = found.start()
+        if last is not None:
+            return last
+        limit = offset
+    return None
 
 
 def _without(data: bytes, cut: list[tuple[int, int]]) -> bytes:

@@ -20,7 +20,7 @@ _LENGTH = re.compile(rb"(\d++(?:\.\d*+)?+|\.\d++)\s*+(mm\^?3|cm\^?3|mm|cm|m|g|kg
 _SECONDS = {b"d": 86400, b"h": 3600, b"m": 60, b"s": 1}
 MAX_ITEMS = 256
 """More tools than any printer has: bounds the lists that a file can make us build."""
-MAX_NAMES_BYTES = 64 * 1024
+MAX_LIST_BYTES = 64 * 1024
 
 
 def text(value: bytes) -> str:
@@ -129,12 +129,12 @@ def minutes(value: bytes) -> float | None:
 
 def colors(value: bytes) -> list[str]:
     """`#RRGGBB` words, upper case as they stand."""
-    return [item.decode() for item in _COLOR.findall(value)[:MAX_ITEMS]]
+    return [item.decode() for item in _COLOR.findall(value[:MAX_LIST_BYTES])[:MAX_ITEMS]]
 
 
 def names(value: bytes) -> str | None:
     """A list of names as Moonraker gives it: one as it is, several as the text of a JSON array. None when empty."""
-    decoded = [text(item) for item in _split_quoted(value.strip()[:MAX_NAMES_BYTES])]
+    decoded = [text(item) for item in _split_quoted(value.strip()[:MAX_LIST_BYTES])]
     if not any(decoded):
         return None
     if len(decoded) == 1:
@@ -157,7 +157,7 @@ def _split_quoted(value: bytes) -> list[bytes]:
 
 def _each_of(value: bytes, factors: dict[bytes, float]) -> list[float]:
     found = []
-    for amount, unit in _LENGTH.findall(value)[:MAX_ITEMS]:
+    for amount, unit in _LENGTH.findall(value[:MAX_LIST_BYTES])[:MAX_ITEMS]:
         number_of = _finite(amount)
         if unit in factors and number_of is not None:
             found.append(number_of * factors[unit])

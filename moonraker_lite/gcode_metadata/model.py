@@ -17,8 +17,8 @@ GCODE_EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".ufp", ".nc"})
 
 def is_gcode_name(name: str) -> bool:
     """Whether a file of this name or path counts as G-code. Upper and lower case are the same."""
-    dot = name.rfind(".")
-    return dot > 0 and name[dot:].lower() in GCODE_EXTENSIONS
+    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return bool(stem) and dot + extension.lower() in GCODE_EXTENSIONS
 
 
 class Thumbnail(msgspec.Struct, frozen=True):

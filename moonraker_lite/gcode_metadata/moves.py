@@ -37,6 +37,7 @@ _NOZZLE_WORDS = (
 )
 _BED_WORDS = (b"bed", b"bed_temp")
 _CHAMBER_WORDS = (b"chamber", b"chamber_temp")
+MAX_MACRO = 4096
 MAX_PLAUSIBLE_Z = 10_000.0
 
 
@@ -177,7 +178,7 @@ def _macro(evidence: Evidence, wanted: tuple[bytes, ...]) -> float | None:
     found = _START_MACRO.search(evidence.start)
     if found is None:
         return None
-    words = {name.lower(): fields.positive(value) for name, value in _MACRO_WORD.findall(found[1])}
+    words = {name.lower(): fields.positive(value) for name, value in _MACRO_WORD.findall(found[1][:MAX_MACRO])}
     return next((words[name] for name in wanted if words.get(name)), None)
 
 

@@ -74,8 +74,9 @@ def identify(data: bytes) -> str | None:
 
 
 def _candidates(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
+    # Plain searches are a hundred times faster than the expressions, and most files hold none of these.
     position = 0
-    while block := _BLOCK.search(head, position):
+    while b" begin" in head and (block := _BLOCK.search(head, position)):
         body = block[4].translate(None, _NOT_BASE64) if block[5] else b""
         yield block.start(), block.end(), _from_base64(body, int(block[1]), int(block[2]), int(block[3]))
         position = block.end()
@@ -85,9 +86,9 @@ def _candidates(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
 
 def _rare_forms(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
     """Luban's data URL and Weedo's hexadecimal lines, neither of which states a size."""
-    if url := _DATA_URL.search(head):
+    if b";base64," in head and (url := _DATA_URL.search(head)):
         yield url.start(), url.end(), _from_base64(url[1], 0, 0, len(url[1]))
-    if lines := _HEX_BLOCK.search(head):
+    if b"\nW220 " in head and (lines := _HEX_BLOCK.search(head)):
         digits = lines[0].replace(b"\nW220 ", b"").replace(b"\r", b"")
         try:
             data = binascii.unhexlify(digits)

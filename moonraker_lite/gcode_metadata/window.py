@@ -16,6 +16,8 @@ HEAD_LIMIT = 2 * 1024 * 1024
 """Two million bytes hold several base64 thumbnails of screen size."""
 TAIL_LIMIT = 1024 * 1024
 GROWTH = 4
+SHORTEST_LINES = 12
+"""Mean bytes per line below which a window is no slicer's work and does not grow: every pass costs time per line."""
 START_MARGIN = 8 * 1024
 """Some facts (layer count) stand between a priming move in the start code and the first layer."""
 
@@ -80,27 +82,29 @@ class Windows:
                 break
 
     def grow_head(self) -> bool:
-        """Read more of the beginning. False when it is at its bound."""
+        """Read more of the beginning. False when it is at its bound, or when the file was cut meanwhile."""
         target = min(len(self.head) * GROWTH, HEAD_LIMIT, self.size)
-        if self.whole or target <= len(self.head):
+        if self.whole or target <= len(self.head) or _is_dense(self.head):
             return False
         if target >= self.tail_offset:
-            self._join()
-        else:
-            self.head += self._read(len(self.head), target - len(self.head))
-        return True
+            return self._join()
+        more = self._read(len(self.head), target - len(self.head))
+        self.head += more
+        return bool(more)
 
     def grow_tail(self) -> bool:
-        """Read more of the end. False when it is at its bound."""
+        """Read more of the end. False when it is at its bound, or when the file was cut meanwhile."""
         target = min(len(self.tail) * GROWTH, TAIL_LIMIT, self.size)
-        if self.whole or target <= len(self.tail):
+        if self.whole or target <= len(self.tail) or _is_dense(self.tail):
             return False
         offset = self.size - target
         if offset <= len(self.head):
-            self._join()
-        else:
-            self.tail = self._read(offset, self.tail_offset - offset) + self.tail
-            self.tail_offset = offset
+            return self._join()
+        more = self._read(offset, self.tail_offset - offset)
+        if len(more) < self.tail_offset - offset:
+            return False
+        self.tail = more + self.tail
+        self.tail_offset = offset
         return True
 
     def _has_start(self, searched: int) -> bool:
@@ -108,10 +112,13 @@ class Windows:
         found = EXTRUDING_MOVE.search(self.head, searched)
         return found is not None and found.end() + START_MARGIN <= len(self.head)
 
-    def _join(self) -> None:
+    def _join(self) -> bool:
         between = self._read(len(self.head), self.tail_offset - len(self.head))
+        if len(between) < self.tail_offset - len(self.head):
+            return False
         self.head = self.tail = self.head + between + self.tail
         self.tail_offset = 0
+        return True
 
     def _read(self, offset: int, count: int) -> bytes:
         """`count` bytes, fewer only if the file was cut meanwhile."""
@@ -124,3 +131,7 @@ class Windows:
             offset += len(piece)
             count -= len(piece)
         return b"".join(pieces)
+
+
+def _is_dense(data: bytes) -> bool:
+    return data.count(b"\n") * SHORTEST_LINES > len(data)

@@ -23,11 +23,13 @@ _MARKED = [(mark, slicer) for slicer in SLICERS for mark in slicer.marks]
 _MARKS = re.compile(rb"\n[;(][ \t]*+(?:" + b"|".join(b"(" + mark + b")" for mark, _ in _MARKED) + b")", re.IGNORECASE)
 _VERSION_START = re.compile(r" v?(?=\d)")
 UNKNOWN_VERSION = "?"
+MARK_REACH = 128 * 1024
+"""Every slicer names itself before the first move."""
 
 
 def recognise(text: bytes) -> tuple[Slicer, str, str]:
     """The slicer whose mark comes first in the text (which begins with a line break), with its name and version."""
-    found = _MARKS.search(text)
+    found = _MARKS.search(text, 0, MARK_REACH)
     if found is None or found.lastindex is None:
         return UNKNOWN, UNKNOWN.name, UNKNOWN_VERSION
     # Each mark is an outer group with the version's group inside, so the outer one is the last that closed.

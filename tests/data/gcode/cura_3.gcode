@@ -1,0 +1,40 @@
+;FLAVOR:RepRap
+;TIME:223
+;Filament used: 1.32975m
+;Layer height: 0.25
+;Generated with Cura_SteamEngine 3.1.0-BETA
+M190 S0
+M109 R175 ; soften filament
+G1 Z15.0 F6000
+G1 X20 E10 F200
+M109 R240 ; wait for printing temperature
+;LAYER_COUNT:21
+;LAYER:0
+G0 F3600 X90 Y90 Z0.3
+;TYPE:SKIRT
+G1 F1800 X110 Y90 E0.30
+G1 X110 Y110 E0.60
+;TIME_ELAPSED:9.5
+;LAYER:1
+G0 F3600 X90 Y90 Z0.55
+;TYPE:SKIRT
+G1 F1800 X110 Y90 E0.31
+G1 X110 Y110 E0.61
+;TIME_ELAPSED:19.0
+;LAYER:2
+G0 F3600 X90 Y90 Z5.3
+;TYPE:SKIRT
+G1 F1800 X110 Y90 E0.32
+G1 X110 Y110 E0.62
+;TIME_ELAPSED:28.5
+M104 S0
+M140 S0
+G91 ;relative
+G1 Z10 ;Raise Z more
+G90
+G1 X0 Y200
+M84 X Y E
+M82 ;absolute extrusion mode
+M104 S0
+;End of Gcode
+;SETTING_3 {"global_quality": "[general]\\nversion = 4\\nname = Fast"}
