@@ -41,7 +41,7 @@ class Resent(Event, frozen=True):
 
 
 class Busy(Event, frozen=True):
-    """The firmware is busy: `processing`, `paused for user`, `paused for input`, `heating`."""
+    """The firmware is busy: `processing`, `paused for user`, `paused for input`. There is no `Line` besides."""
 
     kind: str
 
@@ -59,7 +59,7 @@ class FirmwareReset(Event, frozen=True):
 
 
 class Fatal(Event, frozen=True):
-    """The firmware halted (kill, thermal error, M112). Nothing works until it is reset. Tokens as in `FirmwareReset`."""
+    """The firmware halted (kill, thermal error, M112); only its reset helps. Tokens as in `FirmwareReset`."""
 
     message: str
     unacknowledged: tuple[Token, ...] = ()
@@ -69,8 +69,10 @@ class Fatal(Event, frozen=True):
 class LinkTrouble(Event, frozen=True):
     """The line is so bad that somebody should know (resend storm, silence). The protocol goes on trying, slowly.
 
-    `recoverable` is False when the firmware's line numbers contradict ours: only a `reset` helps then.
+    `recoverable` is False when the firmware's line numbers contradict ours: then the tokens in `unacknowledged` were
+    dropped, and only a `reset` helps.
     """
 
     message: str
     recoverable: bool = True
+    unacknowledged: tuple[Token, ...] = ()

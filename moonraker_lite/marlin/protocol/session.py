@@ -1,0 +1,445 @@
+"""One session: from a handshake to the next, the lines that were sent and what the answers say about them.
+
+What makes it safe: a number is bound to one line for ever, the firmware executes only the number after its last one,
+and whatever number it asks for is sent again. What makes it live: whenever lines are unanswered for longer than
+usual, a numbered M105 is sent. A firmware that has everything answers `ok T:...`, which is an answer to nothing else,
+so all lines before it were executed; one that lacks a line asks for that line.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+from moonraker_lite.marlin.protocol.events import Acknowledged, Event, LinkTrouble, Resent, Token
+from moonraker_lite.marlin.protocol.lines import Sent, SentLines
+from moonraker_lite.marlin.protocol.pace import Pace
+from moonraker_lite.marlin.protocol.stats import Health
+from moonraker_lite.marlin.protocol.timing import KEEPALIVE_PATIENCE
+
+MAX_REPLIES = 2000
+MAX_KEPT = 1024
+
+SYNC_LINES = 256
+SYNC_LINES_NOISY = 32
+"""Lines with plain `ok` before an M105 among them makes sure of what was executed."""
+
+ASK_WAITS = (1.0, 4.0, 16.0)
+"""Factors on the ordinary timeout for the first questions of one silence, up to `ASK_LONGEST` seconds each."""
+ASK_LONGEST = 2.0
+ASK_LATER = 10.0
+SILENCE_TROUBLE = 60.0
+SILENCE_TROUBLE_BLOCKING = 900.0
+CONTRADICTIONS = 3
+
+_MARK = b"M105"
+
+
+class Verdict(enum.Enum):
+    """What a request to resend says about the session."""
+
+    FINE = "fine"
+    RESET = "reset"
+    """The firmware counts from 1 again: it was reset, and its `start` was lost."""
+    LOST = "lost"
+    """The firmware counts numbers that are not ours."""
+
+
+class Session:
+    """Lines in flight, acknowledgements, repeats, and questions after a silence."""
+
+    def __init__(self, health: Health, limit: int, now: float) -> None:
+        self.health = health
+        self.sent = SentLines()
+        self.pace = Pace()
+        self.pace.set_limit(limit)
+        self.window_bytes = 127
+        self.sync_interval = 5.0
+        self.numbered = False
+        """`ok` tells its line number (ADVANCED_OK): every acknowledgement is certain."""
+        self.marks = False
+        """M105 is answered by `ok T:...`, an acknowledgement that cannot be mistaken."""
+        self.hold_until = 0.0
+        """Nothing is sent before: the lines behind a damaged one must pass first, or the line is in a storm."""
+        self._extras: deque[tuple[Token, int]] = deque()
+        """Unnumbered lines on the wire: token, and the numbered line that they follow."""
+        self._replies: list[str] = []
+        self._last_numbered = 0
+        self._last_mark = 0
+        self._contradictions = 0
+        self._contradiction = 0
+        self._ask_soon = False
+        self._probe: int | None = None
+        """Number of the M105 that asks after a silence; nothing else is sent until it is answered."""
+        self._probe_heard = False
+        self._asked = 0
+        self._quiet_since = now
+        self._answered_at = now
+        self._is_busy = False
+        self._hears_busy = False
+        self._told = False
+        self._sync_soon = False
+        self._since_sync = 0
+        self._synced_at = now
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    def fill(self, queue: deque[tuple[Token, bytes]], now: float, out: list[bytes]) -> None:
+        """Put on the wire (`out`) what the window permits: lines to be repeated first, then from the queue."""
+        if self._probe is not None or now < self.hold_until:
+            return
+        sent = self.sent
+        pace = self.pace
+        if sent.cursor - 1 == sent.acked:
+            self._quiet_since = self._answered_at = now
+        while (flight := sent.cursor - 1 - sent.base) < pace.window:
+            if sent.cursor < sent.next:
+                line = sent.lines[sent.cursor]
+            elif queue:
+                line = self._bind(queue, now)
+            else:
+                break
+            if flight and sent.bytes_out + line.size > self.window_bytes:
+                break
+            if line.tries:
+                self.health.resent += 1
+            self.health.lines += 1
+            out.append(sent.pass_on(line, now))
+
+    def _bind(self, queue: deque[tuple[Token, bytes]], now: float) -> Sent:
+        """The next line from the queue, or an M105 when it is time to make sure."""
+        sent = self.sent
+        if self.marks and not self.numbered:
+            if self._wants_sync(now):
+                return self._bind_mark(now)
+            self._since_sync += 1
+        token, body = queue.popleft()
+        line = sent.bind(body, token)
+        if line.mark:
+            self._synced(now)
+        elif sent.next - sent.oldest > MAX_KEPT:
+            sent.forget(min(sent.acked, sent.next - MAX_KEPT))
+        return line
+
+    def _wants_sync(self, now: float) -> bool:
+        lines = self._since_sync
+        due = lines >= (SYNC_LINES_NOISY if self.pace.noisy else SYNC_LINES)
+        due = due or (lines > 0 and (self._sync_soon or now - self._synced_at > self.sync_interval))
+        # One at a time: of two M105 on the wire nobody could tell which one was answered.
+        return due and self.sent.first_mark() is None
+
+    def _bind_mark(self, now: float) -> Sent:
+        self._synced(now)
+        return self.sent.bind(_MARK, None)
+
+    def _synced(self, now: float) -> None:
+        self._since_sync = 0
+        self._sync_soon = False
+        self._synced_at = now
+
+    def begin(self, now: float, out: list[bytes]) -> None:
+        """Send line 1, an M105: its answer shows that the handshake was understood."""
+        line = self.sent.lines.get(1) or self._bind_mark(now)
+        self.sent.rewind(1)
+        self.health.lines += 1
+        out.append(self.sent.pass_on(line, now))
+
+    def settle_first(self, now: float, events: list[Event]) -> None:
+        """Line 1 was answered, though without `ok T:`."""
+        self._acknowledge(1, now, events, measure=False)
+
+    def emergency(self, token: Token, now: float) -> None:
+        """An unnumbered line goes on the wire now; its `ok` is expected after those of the lines before it."""
+        if not self.waiting:
+            self._quiet_since = self._answered_at = now
+        self._extras.append((token, self.sent.cursor - 1))
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def reply(self, text: str) -> None:
+        """A line that may answer the oldest unacknowledged command."""
+        if len(self._replies) < MAX_REPLIES:
+            self._replies.append(text)
+
+    def busy(self, now: float, *, keepalive: bool) -> None:
+        """The firmware says that it is busy; `keepalive`: in words that it repeats every 2 s."""
+        self._quiet_since = self._answered_at = now
+        self._asked = 0
+        self._is_busy = True
+        self._hears_busy = self._hears_busy or keepalive
+
+    def ok_numbered(self, number: int, now: float, events: list[Event]) -> None:
+        """`ok N12 ...`: all lines up to it were executed. A number that cannot be is noise."""
+        sent = self.sent
+        self.numbered = True
+        if number <= sent.acked or number >= sent.next:
+            self.health.spurious += 1
+            return
+        # One number alone may be damaged: what an earlier one said and a later one does not contradict is certain.
+        if self._last_numbered < number:
+            sent.make_solid(self._last_numbered)
+            self._last_numbered = number
+        self._acknowledge(number, now, events)
+
+    def ok_unnumbered(self, now: float, events: list[Event]) -> None:
+        """`ok P15 B3` of a firmware that numbers its oks: of an emergency line, or of the unnumbered rest of a line."""
+        if self._extras:
+            self._acknowledge_extra(now, events)
+        else:
+            self.health.spurious += 1
+
+    def ok_anonymous(self, now: float, events: list[Event]) -> None:
+        """A bare `ok`: of the oldest line that is not acknowledged, if oks were never lost or doubled."""
+        sent = self.sent
+        extras = self._extras
+        self._probe_heard = True
+        if extras and extras[0][1] <= sent.acked:
+            self._acknowledge_extra(now, events)
+            return
+        number = sent.acked + 1
+        if number >= sent.cursor:
+            self.health.spurious += 1
+            self._sync_soon = True
+            return
+        line = sent.lines[number]
+        if line.mark and self.marks:
+            # Not its answer: a doubled `ok` before it, or its own answer was lost and this is of a line behind it.
+            self._sync_soon = True
+            self._quiet_since = now
+            return
+        if number == sent.cursor - 1 and now - line.sent_at < self.health.trips.floor * 0.3:
+            # Nothing is answered so soon: this is the double of the `ok` before.
+            self.health.spurious += 1
+            self._sync_soon = True
+            return
+        self._acknowledge(number, now, events)
+
+    def ok_mark(self, now: float, events: list[Event]) -> None:
+        """`ok T:...`: an M105 was executed, and so was everything before it."""
+        self.marks = True
+        sent = self.sent
+        number = sent.first_mark()
+        if self._probe is not None and (number is None or self._probe < sent.cursor):
+            # Answered after a silence: the answer to the question, older ones would have come before.
+            number = self._probe
+        if number is None:
+            self.health.spurious += 1
+            self._sync_soon = True
+            return
+        self._probe = None
+        if number > self._last_mark:
+            sent.make_solid(self._last_mark)
+            self._last_mark = number
+        self._acknowledge(number, now, events)
+
+    def _acknowledge(self, number: int, now: float, events: list[Event], *, measure: bool = True) -> None:
+        """Everything up to `number` was executed. `measure`: it was answered just now."""
+        sent = self.sent
+        line = sent.lines[number]
+        if measure and line.tries == 1:
+            if number == sent.cursor - 1 == sent.acked + 1:
+                self.health.trips.add_alone(now - line.sent_at)
+            else:
+                self.health.trips.add(now - line.sent_at)
+        count = number - sent.acked
+        sent.confirm(number)
+        pace = self.pace
+        pace.clean(count)
+        if pace.number is not None and number >= pace.number:
+            pace.arrived()
+        if self._probe is not None and number >= self._probe:
+            self._probe = None
+        self._quiet_since = self._answered_at = now
+        self._asked = 0
+        self._told = self._is_busy = False
+        self._contradictions = 0
+        if number > sent.reported:
+            self._report(number, events)
+        while self._extras and self._extras[0][1] < number:
+            self.health.acknowledged += 1
+            events.append(Acknowledged(self._extras.popleft()[0]))
+
+    def _report(self, number: int, events: list[Event]) -> None:
+        """Tell each line's acknowledgement once; the reply lines go to the likeliest of several."""
+        sent = self.sent
+        lines = sent.lines
+        first = sent.reported + 1
+        sent.reported = number
+        self.health.acknowledged += number - first + 1
+        replies: tuple[str, ...] = ()
+        heir = number
+        if self._replies:
+            replies = tuple(self._replies)
+            self._replies.clear()
+            # Several at once after lost oks: moves say nothing, so the lines are some other command's.
+            for candidate in range(first, number):
+                if not (lines[candidate].move or lines[candidate].mark):
+                    heir = candidate
+                    break
+        for told in range(first, number + 1):
+            token = lines[told].token
+            if token is not None:
+                events.append(Acknowledged(token, replies if told == heir else ()))
+
+    def _acknowledge_extra(self, now: float, events: list[Event]) -> None:
+        token, _ = self._extras.popleft()
+        self._quiet_since = self._answered_at = now
+        self.health.acknowledged += 1
+        events.append(Acknowledged(token, tuple(self._replies)))
+        self._replies.clear()
+
+    def note_planner(self, free: int, waiting: int) -> None:
+        """Count a starved planner: the move just queued stands there alone although lines are waiting here."""
+        if waiting and free >= (self.health.planner_size or 16) - 1:
+            line = self.sent.lines.get(self.sent.acked)
+            before = self.sent.lines.get(self.sent.acked - 1)
+            if line is not None and before is not None and line.move and before.move:
+                self.health.starved += 1
+
+    # -- repeats --------------------------------------------------------------------------------------------------
+
+    def resend(self, number: int, reason: str, now: float, events: list[Event], *, paired: bool) -> Verdict:
+        """The firmware wants to go on with line `number`. `paired`: its error text says the same number."""
+        sent = self.sent
+        self.health.requests += 1
+        if not sent.solid < number <= sent.next or number < sent.oldest:
+            return self._contradicted(number, now)
+        self._contradictions = 0
+        self._answered_at = now
+        probing, self._probe = self._probe is not None, None
+        if probing and sent.acked < number - 1 < sent.next:
+            # It was silent although it had these lines: they are executed, their oks were lost.
+            self._acknowledge(number - 1, now, events, measure=False)
+        self._quiet_since = now
+        self._asked = 0
+        if paired:
+            sent.make_solid(number - 1)
+        if number == sent.next:
+            # Nothing is missing: something else than a line of ours was damaged.
+            sent.rewind(number)
+            return Verdict.FINE
+        behind = sent.cursor - 1 - number
+        if number == self.pace.number and now < self.hold_until:
+            # The lines behind the damaged one ask again, each for itself.
+            self.hold_until = max(self.hold_until, now + self._settling(behind))
+            return Verdict.FINE
+        if sent.acked >= number:
+            self._sync_soon = True
+        sent.rewind(number)
+        while self._extras:
+            # Flushed by the error or not, an emergency was acted on when it arrived.
+            events.append(Acknowledged(self._extras.popleft()[0]))
+        self.hold_until = now + max(self.pace.repeat(number), self._settling(behind))
+        events.append(Resent(number, reason))
+        trouble = self.pace.trouble()
+        if trouble is not None:
+            events.append(LinkTrouble(trouble))
+        return Verdict.FINE
+
+    def _settling(self, behind: int) -> float:
+        """Seconds until the lines behind a damaged one have passed. A repeat between them could be cut in two."""
+        if behind <= 0:
+            return 0.0
+        return min(0.002 + (behind + 1) * (self.health.trips.floor or 0.005), 0.25)
+
+    def _contradicted(self, number: int, now: float) -> Verdict:
+        """A number that cannot be: noise, unless the firmware insists."""
+        if number != self._contradiction:
+            self._contradiction = number
+            self._contradictions = 0
+        self._contradictions += 1
+        self._probe = None
+        self._quiet_since = now
+        self._asked = 0
+        if self._contradictions < CONTRADICTIONS:
+            # A healthy firmware will answer with another number.
+            self._ask_soon = True
+            return Verdict.FINE
+        return Verdict.RESET if number == 1 else Verdict.LOST
+
+    # -- silence --------------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> bool:
+        """Something is on the wire that should be answered."""
+        return self.sent.cursor - 1 > self.sent.acked or bool(self._extras) or self._probe is not None or self._ask_soon
+
+    def deadline(self) -> float | None:
+        """When the firmware is asked for a sign of life, or a held line goes out; None = nothing is to be expected."""
+        sent = self.sent
+        if self._probe is None and sent.cursor < sent.next and sent.cursor - 1 == sent.base:
+            return self.hold_until
+        if not self.waiting:
+            return None
+        return self._quiet_since + self._patience()
+
+    def _patience(self) -> float:
+        timeout = self.health.trips.timeout
+        line = self.sent.lines.get(self.sent.acked + 1)
+        blocking = line.patience if line is not None else 0.0
+        if self._hears_busy:
+            blocking = min(blocking, KEEPALIVE_PATIENCE)
+        if self._is_busy:
+            blocking = max(blocking, KEEPALIVE_PATIENCE)
+        asked = self._asked
+        if blocking > timeout:
+            return min(blocking * (1 << min(asked, 16)), max(blocking, 60.0))
+        if asked < len(ASK_WAITS):
+            return min(timeout * ASK_WAITS[asked], max(timeout, ASK_LONGEST))
+        return ASK_LONGEST if asked == len(ASK_WAITS) else ASK_LATER
+
+    def ask(self, now: float, out: list[bytes], events: list[Event]) -> None:
+        """It was silent for too long: send a numbered M105 behind all lines that are bound."""
+        sent = self.sent
+        if sent.cursor < sent.next and sent.cursor - 1 == sent.base and self._probe is None:
+            return
+        if self._probe and self._probe_heard and not self.marks and self._probe < sent.cursor:
+            # This firmware answers M105 with a bare `ok`; it has answered the question and is silent again.
+            self._acknowledge(sent.cursor - 1, now, events, measure=False)
+            return
+        self.health.timeouts += 1
+        self._asked += 1
+        self._ask_soon = False
+        self._quiet_since = now
+        self._drop_extras(events)
+        self._probe_heard = False
+        line = self._bind_mark(now)
+        self._probe = line.number
+        self.health.lines += 1
+        if sent.cursor == line.number:
+            out.append(sent.pass_on(line, now))
+        else:
+            # Lines before it are still to be repeated: it will be refused, and the refusal names the missing line.
+            line.sent_at = now
+            line.tries += 1
+            out.append(line.wire)
+        self._tell_silence(now, events)
+
+    def _drop_extras(self, events: list[Event]) -> None:
+        """An emergency line that is not answered in time is not waited for: it acts at once or not at all."""
+        while self._extras:
+            self.health.acknowledged += 1
+            events.append(Acknowledged(self._extras.popleft()[0]))
+
+    def _tell_silence(self, now: float, events: list[Event]) -> None:
+        line = self.sent.lines.get(self.sent.acked + 1)
+        limit = SILENCE_TROUBLE_BLOCKING if line is not None and line.patience else SILENCE_TROUBLE
+        if not self._told and now - self._answered_at > limit:
+            self._told = True
+            silence = now - self._answered_at
+            events.append(
+                LinkTrouble(f"The printer has not answered for {silence:.0f} s: is it still connected and on?")
+            )
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def speaks_of(self, text: bytes) -> bool:
+        """A command that may be executed now holds this text: the firmware's line may be its echo."""
+        lines = self.sent.lines
+        return any(text in lines[number].wire for number in range(self.sent.acked + 1, self.sent.cursor))
+
+    def untold(self) -> tuple[list[Token], int]:
+        """Tokens that were never told as acknowledged, and how many of them have been on the wire."""
+        tokens, on_wire = self.sent.untold()
+        extras = [token for token, _ in self._extras]
+        return extras + tokens, len(extras) + on_wire
