@@ -96,7 +96,7 @@ class Evidence:
     def processors(self) -> list[str]:
         """Programs that rewrote the file after slicing and say so at one of its ends."""
         ends = (self.text[:_PROCESSOR_MARGIN], self.windows.tail[-_PROCESSOR_MARGIN:])
-        found = {name.decode(): None for end in ends for name in _PROCESSOR.findall(end)}
+        found = {name.decode(): None for end in ends if b"rocessed" in end for name in _PROCESSOR.findall(end)}
         return list(found)
 
     def _read(self, data: bytes) -> None:

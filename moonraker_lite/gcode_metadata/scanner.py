@@ -26,7 +26,7 @@ def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None) -> Met
     """
     with Windows(path) as windows:
         windows.fit()
-        pictures, cut = thumbnails.find(windows.head)
+        pictures, cut = thumbnails.find(windows.header)
         evidence = Evidence(windows, cut)
         slicer, name, version = recognise(evidence.text)
         start, end = evidence.command_range()

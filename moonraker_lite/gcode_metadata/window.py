@@ -15,7 +15,7 @@ FIRST_WINDOW = 64 * 1024
 HEAD_LIMIT = 2 * 1024 * 1024
 """Two million bytes hold several base64 thumbnails of screen size."""
 TAIL_LIMIT = 1024 * 1024
-GROWTH = 4
+GROWTH = 2
 SHORTEST_LINES = 12
 """Mean bytes per line below which a window is no slicer's work and does not grow: every pass costs time per line."""
 START_MARGIN = 8 * 1024
@@ -36,6 +36,7 @@ class Windows:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # O_NONBLOCK: opening a FIFO that somebody left among the prints must not hang.
+        self._moves_at: int | None = None
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(self._fd)
@@ -73,7 +74,7 @@ class Windows:
     def fit(self) -> None:
         """Grow either end until it reaches the moves or its bound."""
         searched = 0
-        while not self.whole and not self._has_start(searched):
+        while not self._find_moves(searched):
             searched = max(0, len(self.head) - START_MARGIN)
             if not self.grow_head():
                 break
@@ -107,10 +108,16 @@ class Windows:
         self.tail_offset = offset
         return True
 
-    def _has_start(self, searched: int) -> bool:
+    @property
+    def header(self) -> bytes:
+        """The head up to its first extruding move."""
+        return self.head if self._moves_at is None else self.head[: self._moves_at]
+
+    def _find_moves(self, searched: int) -> bool:
         """Whether the head holds the first extruding move and some room after it."""
-        found = EXTRUDING_MOVE.search(self.head, searched)
-        return found is not None and found.end() + START_MARGIN <= len(self.head)
+        if self._moves_at is None and (found := EXTRUDING_MOVE.search(self.head, searched)):
+            self._moves_at = found.start()
+        return self._moves_at is not None and self._moves_at + START_MARGIN <= len(self.head)
 
     def _join(self) -> bool:
         between = self._read(len(self.head), self.tail_offset - len(self.head))
