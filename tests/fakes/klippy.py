@@ -50,6 +50,10 @@ class Connection:
         self.template: Params = {}
         self.output_template: Params | None = None
 
+    def pause(self) -> None:
+        """Read nothing more, as a program that hangs."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def send(self, message: dict[str, Any]) -> None:
         if not self.writer.is_closing():
             self.writer.write(json.dumps(message, separators=(",", ":")).encode() + SEPARATOR)

@@ -300,3 +300,17 @@ async def test_a_fault_in_the_listener_does_not_cost_the_connection(tmp_path: Pa
             assert listener.of("response") == ["echo: a", "echo: b"]
         finally:
             await client.close()
+
+
+async def test_a_back_end_that_does_not_read_does_not_fill_the_memory(tmp_path: Path) -> None:
+    async with make_fake(tmp_path) as fake, connected(fake.socket) as (client, listener):
+        await listener.until_state(READY)
+        fake.connections[0].pause()
+        script = "M118 " + "x" * 200_000
+        waiting = [asyncio.create_task(client.gcode(script)) for _ in range(60)]
+        await listener.until(lambda: any(task.done() for task in waiting))
+        refused = [task for task in waiting if task.done()]
+        assert all("does not take requests now" in str(task.exception()) for task in refused)
+        fake.disconnect()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await listener.until(lambda: listener.states[-2:] == [STARTUP, READY])

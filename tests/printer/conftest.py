@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 
 from moonraker_lite.host import Host
+from moonraker_lite.klippy import client as client_module
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
 from tests.fakes.rpc_client import RpcClient
+
+
+@pytest.fixture(autouse=True)
+def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds beside a real Klipper takes some hundredths beside the fake one."""
+    monkeypatch.setattr(client_module, "STARTUP_POLL", 0.02)
+    monkeypatch.setattr(client_module, "RETRY_MIN", 0.02)
 
 
 @pytest.fixture

@@ -211,3 +211,22 @@ async def test_clients_hear_of_ready_after_the_components_have_prepared_themselv
         assert client.of("notify_klippy_ready") == []
         gate.set()
         await client.until(lambda: client.of("notify_klippy_ready"))
+
+
+async def test_a_printer_that_looks_for_its_files_elsewhere_is_warned_of(
+    fake: FakeKlippy, client: RpcClient, ready_host: Host
+) -> None:
+    new_printer = fake._new_printer
+
+    def elsewhere() -> None:
+        new_printer()
+        fake.printer.status["configfile"]["settings"]["virtual_sdcard"]["path"] = "/elsewhere/gcodes"
+
+    fake._new_printer = elsewhere  # type: ignore[method-assign]
+    assert ready_host.facts.warnings == []
+    await client.call("printer.restart")
+    await client.until(lambda: ready_host.facts.warnings)
+    assert ready_host.facts.warnings[0].startswith("The printer prints files of /elsewhere/gcodes")
+    fake._new_printer = new_printer  # type: ignore[method-assign]
+    await client.call("printer.restart")
+    await client.until(lambda: not ready_host.facts.warnings)

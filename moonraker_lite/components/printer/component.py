@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from moonraker_lite.api.connections import ClientConnection, Connections
 from moonraker_lite.api.endpoint import Via, endpoint
+from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.request import Request
 from moonraker_lite.api.table import ApiTable
 from moonraker_lite.component import Component
 from moonraker_lite.components.printer.announced import AnnouncedEndpoints
 from moonraker_lite.components.printer.arguments import connection_id, no_connection, print_script, wanted_objects
-from moonraker_lite.errors import Unavailable
+from moonraker_lite.datapath import DataPath
+from moonraker_lite.errors import HostError, Unavailable
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
 from moonraker_lite.klippy.client import LOST
@@ -24,6 +27,7 @@ from moonraker_lite.klippy.relay import GcodeResponse, KlippyStateChanged
 from moonraker_lite.tasks import TaskOwner
 
 PREPARE_SECONDS = 5.0  # what other components may take before clients are told that the printer is ready
+FOLDERS = "gcodes_folder"  # key of a warning
 
 _LOGGER = logging.getLogger(__name__)
 Preparation = Callable[[], Awaitable[None]]
@@ -49,12 +53,21 @@ class Printer(Component, section="klippy_apis"):
     """
 
     def __init__(
-        self, klippy: KlippyClient, hub: StatusHub, table: ApiTable, connections: Connections, events: Events
+        self,
+        klippy: KlippyClient,
+        hub: StatusHub,
+        table: ApiTable,
+        connections: Connections,
+        events: Events,
+        data: DataPath,
+        facts: HostFacts,
     ) -> None:
         self._klippy = klippy
         self._hub = hub
         self._connections = connections
         self._events = events
+        self._data = data
+        self._facts = facts
         self._announced = AnnouncedEndpoints(klippy, table)
         self._tasks = TaskOwner("printer")
         self._preparations: list[Preparation] = []
@@ -256,6 +269,24 @@ class Printer(Component, section="klippy_apis"):
             _LOGGER.warning("Not everything was prepared in time for the printer")
         if self._klippy.state is KlippyState.READY:
             self._events.notify("klippy_ready")
+            await self._compare_folders()
+
+    async def _compare_folders(self) -> None:
+        """Files that are uploaded here can be printed only if the printer looks for them in the same folder."""
+        try:
+            answer = await self._klippy.request("objects/query", {"objects": {"configfile": ["settings"]}})
+            theirs = answer["status"]["configfile"]["settings"]["virtual_sdcard"]["path"]
+            same = Path(theirs).expanduser().resolve() == self._data.gcodes.resolve()
+        except (HostError, KeyError, TypeError, OSError, RuntimeError):
+            return  # a back end that does not say it cannot be checked
+        if same:
+            self._facts.unwarn(FOLDERS)
+        else:
+            self._facts.warn(
+                f"The printer prints files of {theirs}, but uploads go to {self._data.gcodes}: "
+                "set the path of [virtual_sdcard] in printer.cfg to that",
+                FOLDERS,
+            )
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
