@@ -127,9 +127,10 @@ def main() -> int:
     try:
         record(conformance, rig, out, args.scenario or SCENARIOS)
         numbers = [name.removeprefix("s") for name in args.scenario] or list(NUMBERS)
-        compare = [sys.executable, str(conformance / "compare.py"), str(args.material / "golden/moonraker"), str(out)]
-        compare += ["--deviations", str(HERE / "deviations.json"), *(["--verbose"] if args.verbose else [])]
-        return subprocess.run([*compare, *numbers], check=False).returncode
+        compare = [sys.executable, str(conformance / "compare.py"), *(["--verbose"] if args.verbose else [])]
+        compare += ["--deviations", str(HERE / "deviations.json")]
+        folders = [str(args.material / "golden/moonraker"), str(out)]
+        return subprocess.run([*compare, *folders, *numbers], check=False).returncode
     finally:
         shutil.rmtree(rig, ignore_errors=True)
 
