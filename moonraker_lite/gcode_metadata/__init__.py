@@ -3,14 +3,19 @@
     from moonraker_lite.gcode_metadata import scan
     print(scan("benchy.gcode").estimated_time)
 
-Importing it loads neither Pillow nor zipfile; they are imported when a picture is resized or a container unpacked.
+Importing the package loads the wire types only. The scanner with its tables comes with the first use of `scan`, zipfile
+with that of `extract_ufp`, and Pillow when a picture has to be resized or converted.
 """
 
 from __future__ import annotations
 
-from .containers import extract_ufp
+from typing import TYPE_CHECKING, Any
+
 from .model import GCODE_EXTENSIONS, SCANNER_VERSION, Metadata, Thumbnail, is_gcode_name
-from .scanner import scan
+
+if TYPE_CHECKING:
+    from .containers import extract_ufp
+    from .scanner import scan
 
 __all__ = [
     "GCODE_EXTENSIONS",
@@ -21,3 +26,16 @@ __all__ = [
     "is_gcode_name",
     "scan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the working parts on first use: a host that leaves scanning to a worker process never needs them."""
+    if name == "scan":
+        from .scanner import scan
+
+        return scan
+    if name == "extract_ufp":
+        from .containers import extract_ufp
+
+        return extract_ufp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

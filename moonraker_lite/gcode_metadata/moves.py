@@ -143,6 +143,8 @@ def progress_time(evidence: Evidence) -> int | None:
 
 def _highest(data: bytes, start: int, printing: re.Pattern[bytes]) -> float | None:
     highest: float | None = None
+    if printing.search(data, start) is None:
+        return None
     for height, begin, limit in _heights(data, start):
         if (highest is None or height > highest) and printing.search(data, begin, limit):
             highest = height
@@ -151,6 +153,8 @@ def _highest(data: bytes, start: int, printing: re.Pattern[bytes]) -> float | No
 
 def _lowest(data: bytes, printing: re.Pattern[bytes]) -> float | None:
     lowest: float | None = None
+    if printing.search(data) is None:
+        return None
     for height, begin, limit in _heights(data, 0):
         if height > 0 and (lowest is None or height < lowest) and printing.search(data, begin, limit):
             lowest = height

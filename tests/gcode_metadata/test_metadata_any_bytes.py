@@ -145,6 +145,17 @@ def test_a_megabyte_in_one_comment(scratch: Path, text: bytes) -> None:
         check(scratch)
 
 
+def test_the_package_alone_loads_only_the_types() -> None:
+    code = (
+        "import sys; import moonraker_lite.gcode_metadata as library;"
+        "before = [name for name in sys.modules if 'gcode_metadata.' in name];"
+        "assert before == ['moonraker_lite.gcode_metadata.model'], before;"
+        "library.scan; library.extract_ufp; assert not hasattr(library, 'nothing')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert result.returncode == 0, result.stderr
+
+
 def test_import_is_light() -> None:
     """No Pillow, no zip, nothing of the host, until it is needed."""
     code = (

@@ -23,8 +23,8 @@ _MARKED = [(mark, slicer) for slicer in SLICERS for mark in slicer.marks]
 _MARKS = re.compile(rb"\n[;(][ \t]*+(?:" + b"|".join(b"(" + mark + b")" for mark, _ in _MARKED) + b")", re.IGNORECASE)
 _VERSION_START = re.compile(r" v?(?=\d)")
 UNKNOWN_VERSION = "?"
-MARK_REACH = 128 * 1024
-"""Every slicer names itself before the first move."""
+MARK_REACH = 64 * 1024
+"""Every slicer names itself early (pictures, the only long thing before that, are cut out)."""
 
 
 def recognise(text: bytes) -> tuple[Slicer, str, str]:

@@ -1,4 +1,4 @@
-"""KISSlicer, and Canvas, which runs KISSlicer's core."""
+"""KISSlicer, and Canvas, which runs the core of KISSlicer or, in other versions, of PrusaSlicer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from .. import moves
 from ..evidence import Evidence
 from ..fields import minutes, number, positive, some_text
 from ..rules import Comment, Slicer, Table, extend
+from . import slic3r
 
 
 def _filament(evidence: Evidence) -> float | None:
@@ -33,7 +34,7 @@ TABLE: Table = {
 }
 
 CANVAS_TABLE: Table = extend(
-    TABLE,
+    extend(slic3r.COMMENTS, TABLE),
     {
         "nozzle_diameter": (Comment("nozzlediameter", positive),),
         "layer_height": (Comment("layerthickness", positive),),
