@@ -42,7 +42,7 @@ class Stream:
 
 def begin(mode: str) -> Stream:
     stream = Stream()
-    stream.run("G28", "G90", mode, "G1 X10 Y10 Z0.2 F3000", "G1 X20 E1" if mode == "M83" else "G1 X20 E1")
+    stream.run("G28", "G90", mode, "G1 X10 Y10 Z0.2 F3000", "G1 X20 E1")
     stream.objects.exclude("B")
     return stream
 

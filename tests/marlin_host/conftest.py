@@ -1,0 +1,119 @@
+"""A printer with its API server, on a line in memory or on the virtual Marlin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonraker_lite.marlin.endpoints import Endpoints
+from moonraker_lite.marlin.printer import Printer, PrinterOptions
+from moonraker_lite.marlin.server import ApiServer
+from moonraker_lite.marlin.settings import PrinterSettings
+from moonraker_lite.marlin.virtual import VirtualPrinter
+from tests.marlin_host.fake_line import FakeLine
+from tests.marlin_host.raw_client import RawClient
+
+
+class Rig:
+    """One printer behind its API socket. `line` is the fake, `board` the virtual printer, where there is one."""
+
+    def __init__(self, folder: Path, board: VirtualPrinter | None, settings: PrinterSettings) -> None:
+        self.folder = folder
+        self.gcodes = folder / "gcodes"
+        self.gcodes.mkdir(exist_ok=True)
+        self.socket = folder / "marlin.sock"
+        self.board = board
+        self.clients: list[RawClient] = []
+        self.server = ApiServer(
+            self.socket, lambda *call: self.endpoints.handle(*call), lambda c: self.endpoints.client_left(c)
+        )
+        extra: dict[str, Any] = {"reset_board": board.reset} if board else {"make_line": FakeLine}
+        self.printer = Printer(
+            PrinterOptions(folder / "gcodes", board.path if board else "fake", 115200, folder / "state", settings),
+            output=self.server.output,
+            restart_clients=self.server.close_clients,
+            **extra,
+        )
+        self.endpoints = Endpoints(self.printer, log_file=folder / "klippy.log", config_file=None)
+
+    @property
+    def line(self) -> FakeLine:
+        line = self.printer._line
+        assert isinstance(line, FakeLine)
+        return line
+
+    async def start(self) -> None:
+        await self.server.start()
+        self.printer.start()
+
+    async def client(self) -> RawClient:
+        client = await RawClient.connect(self.socket)
+        self.clients.append(client)
+        return client
+
+    async def ready_client(self, timeout: float = 20.0) -> RawClient:
+        """Return a client that listens to the output of a ready printer."""
+        client = await self.client()
+        async with asyncio.timeout(timeout):
+            while (await client.result("info"))["state"] != "ready":
+                await asyncio.sleep(0.02)
+        await client.listen()
+        return client
+
+    def write(self, name: str, *lines: str) -> Path:
+        path = self.gcodes / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def job_ends(self, timeout: float = 30.0) -> str:
+        """Wait until nothing is printed or paused any more; return the state."""
+        await self.wait_until(lambda: not self.printer.job.running, timeout)
+        return self.printer.job.stats.state.value
+
+    async def stop(self) -> None:
+        for client in self.clients:
+            await client.close()
+        await self.printer.stop()
+        self.endpoints.close()
+        await self.server.stop()
+        if self.board is not None:
+            await self.board.close()
+
+
+MakeRig = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
+    rigs: list[Rig] = []
+
+    async def make(
+        board: VirtualPrinter | None = None, settings: PrinterSettings | None = None, *, start: bool = True
+    ) -> Rig:
+        folder = tmp_path / f"printer{len(rigs)}"
+        folder.mkdir()
+        rig = Rig(folder, board, settings or PrinterSettings())
+        rigs.append(rig)
+        if start:
+            await rig.start()
+        return rig
+
+    yield make
+    for rig in rigs:
+        await rig.stop()
+
+
+@pytest.fixture
+async def rig(make_rig: MakeRig) -> Rig:
+    """A ready printer on a line in memory."""
+    return await make_rig()
