@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Callable
 
 from moonraker_lite.errors import Unavailable
-from moonraker_lite.marlin.protocol import Event, LineProtocol, LinkStats, Token
+from moonraker_lite.marlin.link import Link, LinkError, open_link
+from moonraker_lite.marlin.protocol import (
+    Acknowledged,
+    Connected,
+    Event,
+    Fatal,
+    FirmwareReset,
+    LineProtocol,
+    LinkStats,
+    LinkTrouble,
+    Token,
+)
 
 
 class LineError(Unavailable):
@@ -14,11 +25,12 @@ class LineError(Unavailable):
 
 
 class MarlinLine:
-    """One printer's line: owns a `Link`, a `LineProtocol` and one timer.
+    """One printer's line: owns a `Link`, a `LineProtocol` and one timer. No tasks.
 
     Every protocol event goes to `on_event`, in order, `Acknowledged` included; a command's future is resolved right
     after its event. `on_lost` is called once with a sentence when the link breaks; `connect` may be called again.
-    `on_writable` is called when `can_accept` has grown to at least half of the queue: push job lines there with `stream`.
+    `on_writable` is called whenever at least half of the queue is free after something was acknowledged: push job
+    lines there with `stream`. The callbacks may call every method here except `close` and `connect`.
     """
 
     def __init__(
@@ -31,59 +43,275 @@ class MarlinLine:
         on_writable: Callable[[], None] | None = None,
         protocol: LineProtocol | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.url = url
+        self.baud = baud
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._on_writable = on_writable
+        self._protocol = protocol or LineProtocol()
+        self._half = max(self._protocol.can_accept() // 2, 1)
+        self._link: Link | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_due: asyncio.Handle | None = None
+        self._dispatching = False
+        self._answers: dict[Token, asyncio.Future[tuple[str, ...]]] = {}
+        self._drains: list[tuple[asyncio.Future[None], set[Token]]] = []
+        self._writers: list[asyncio.Future[None]] = []
+        self._shaking: asyncio.Future[None] | None = None
+
+    # -- opening and closing --------------------------------------------------------------------------------------
 
     async def connect(self, timeout: float = 30.0) -> None:
         """Open the link and finish the handshake. LinkError: cannot open; LineError: no firmware answers in time."""
-        raise NotImplementedError
+        await self.close()
+        self._loop = asyncio.get_running_loop()
+        self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost)
+        self._shaking = self._loop.create_future()
+        self._protocol.connected(self._loop.time())
+        await self._handshake(timeout)
+
+    async def restart(self, timeout: float = 30.0) -> None:
+        """Drop everything queued and shake hands again on the same link. LineError as `connect`."""
+        if self._link is None or self._loop is None:
+            raise LineError("The printer is not connected")
+        self._shaking = self._loop.create_future()
+        self._fail(self._protocol.reset(self._loop.time()), "The line to the printer was restarted")
+        await self._handshake(timeout)
+
+    async def _handshake(self, timeout: float) -> None:
+        assert self._shaking is not None
+        self._pump()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._shaking
+        except TimeoutError:
+            await self.close()
+            raise LineError(
+                f"No printer answers at {self.url} within {timeout:g} s: check port and baud rate"
+            ) from None
+        finally:
+            self._shaking = None
+
+    async def close(self) -> None:
+        """End the link and the timer; open futures get LineError. Idempotent."""
+        self._end("The line to the printer was closed")
+
+    def _end(self, message: str) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        for handle in (self._timer, self._flush_due):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._flush_due = None
+        self._fail(self._protocol.disconnected(), message)
+        self._fail(tuple(self._answers), message)
+        self._fail_waiters(message)
+
+    def _lost(self, message: str) -> None:
+        if self._link is None:
+            return
+        shaking = self._shaking
+        if shaking is not None and not shaking.done():
+            shaking.set_exception(LineError(message))
+        self._end(message)
+        if self._on_lost is not None:
+            self._on_lost(message)
+
+    # -- sending --------------------------------------------------------------------------------------------------
 
     def send(self, command: str, *, emergency: bool = False) -> asyncio.Future[tuple[str, ...]]:
         """Queue a command; the future gives its reply lines when it is acknowledged.
 
-        LineError in the future when the session is lost. ValueError, BufferError at once, as `LineProtocol.send`.
+        LineError in the future when the session is lost, or when there is none. ValueError, BufferError at once, as
+        `LineProtocol.send`.
         """
-        raise NotImplementedError
+        loop = self._loop or asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
+        if self._link is None:
+            answer.set_exception(LineError("The printer is not connected"))
+            answer.exception()
+            return answer
+        token = self._protocol.send(command, loop.time(), emergency=emergency)
+        self._answers[token] = answer
+        if emergency:
+            self._pump()
+        else:
+            self._flush_soon()
+        return answer
 
     def stream(self, command: str) -> Token:
-        """Queue a command without a future: its `Acknowledged(token)` comes to `on_event`. Goes out with `flush`, or
-        by itself before the loop's next turn."""
-        raise NotImplementedError
+        """Queue a command without a future: its `Acknowledged(token)` comes to `on_event`.
+
+        It goes out with `flush`, or by itself before the loop's next turn. LineError: not connected.
+        """
+        if self._link is None or self._loop is None:
+            raise LineError("The printer is not connected")
+        token = self._protocol.send(command, self._loop.time())
+        if self._flush_due is None and not self._dispatching:
+            self._flush_soon()
+        return token
 
     def flush(self) -> None:
         """Put on the wire what the window permits, now."""
-        raise NotImplementedError
+        if self._link is not None and not self._dispatching:
+            self._pump()
+
+    def _flush_soon(self) -> None:
+        if self._flush_due is None and not self._dispatching and self._loop is not None:
+            self._flush_due = self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_due = None
+        self.flush()
 
     def can_accept(self) -> int:
         """How many more commands may be queued (0 when not connected)."""
-        raise NotImplementedError
+        return self._protocol.can_accept() if self._link is not None else 0
 
     async def drained(self) -> None:
         """Wait until everything queued so far has been acknowledged. LineError when the session is lost."""
-        raise NotImplementedError
+        if self._link is None or self._loop is None:
+            raise LineError("The printer is not connected")
+        tokens = set(self._protocol.unacknowledged())
+        if tokens:
+            drained: asyncio.Future[None] = self._loop.create_future()
+            self._drains.append((drained, tokens))
+            await drained
 
     async def writable(self) -> None:
-        """Wait until `can_accept` is at least half of the queue. LineError when the session is lost."""
-        raise NotImplementedError
+        """Wait until at least half of the queue is free. LineError when the session is lost."""
+        if self._link is None or self._loop is None:
+            raise LineError("The printer is not connected")
+        if self._protocol.can_accept() < self._half:
+            free: asyncio.Future[None] = self._loop.create_future()
+            self._writers.append(free)
+            await free
 
     @property
     def connected(self) -> bool:
         """The link is open and the handshake done."""
-        raise NotImplementedError
+        return self._link is not None and self._protocol.ready
 
     @property
     def stats(self) -> LinkStats:
         """Link health as figures."""
-        raise NotImplementedError
+        return self._protocol.stats
 
     @property
     def protocol(self) -> LineProtocol:
         """The protocol machine (for `set_window`, `outstanding_lines`)."""
-        raise NotImplementedError
+        return self._protocol
 
-    async def restart(self) -> None:
-        """Drop everything queued and shake hands again on the same link. LineError as `connect`."""
-        raise NotImplementedError
+    # -- the machine room -----------------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """End the link and the timer; open futures get LineError. Idempotent."""
-        raise NotImplementedError
+    def _received(self, data: bytes) -> None:
+        assert self._loop is not None
+        self._dispatch(self._protocol.receive(data, self._loop.time()))
+
+    def _timed(self) -> None:
+        assert self._loop is not None
+        self._timer = None
+        now = self._loop.time()
+        deadline = self._protocol.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._dispatch(self._protocol.tick(now))
+        else:
+            self._arm()
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Tell the events, let the owner push more, and send what may go."""
+        self._dispatching = True
+        on_event = self._on_event
+        answers = self._answers
+        try:
+            for event in events:
+                on_event(event)
+                if type(event) is Acknowledged:
+                    if answers and event.token in answers:
+                        self._answer(event)
+                    if self._drains:
+                        self._drain(event.token)
+                else:
+                    self._react(event)
+            if self._protocol.can_accept() >= self._half:
+                self._tell_writable()
+        finally:
+            # Whatever a callback raised, the line goes on.
+            self._dispatching = False
+            if self._link is not None:
+                self._pump()
+
+    def _tell_writable(self) -> None:
+        if self._on_writable is not None and self._protocol.ready:
+            self._on_writable()
+        if self._writers:
+            writers, self._writers = self._writers, []
+            for writer in writers:
+                if not writer.done():
+                    writer.set_result(None)
+
+    def _react(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            if self._shaking is not None and not self._shaking.done():
+                self._shaking.set_result(None)
+        elif isinstance(event, FirmwareReset):
+            self._fail(event.unacknowledged, "The printer was reset")
+            self._fail_waiters("The printer was reset")
+        elif isinstance(event, Fatal):
+            self._fail(event.unacknowledged, f"The printer halted: {event.message}")
+            self._fail_waiters(f"The printer halted: {event.message}")
+        elif isinstance(event, LinkTrouble) and not event.recoverable:
+            self._fail(event.unacknowledged, event.message)
+            self._fail_waiters(event.message)
+
+    def _answer(self, event: Acknowledged) -> None:
+        answer = self._answers.pop(event.token)
+        if not answer.done():
+            answer.set_result(event.replies)
+
+    def _drain(self, token: Token) -> None:
+        for drained, tokens in self._drains:
+            tokens.discard(token)
+            if not tokens and not drained.done():
+                drained.set_result(None)
+        self._drains = [drain for drain in self._drains if drain[1]]
+
+    def _fail(self, tokens: tuple[Token, ...], message: str) -> None:
+        for token in tokens:
+            answer = self._answers.pop(token, None)
+            if answer is not None and not answer.done():
+                answer.set_exception(LineError(message))
+                # Nobody may be waiting for it; that is no fault.
+                answer.exception()
+
+    def _fail_waiters(self, message: str) -> None:
+        waiters = [drained for drained, _ in self._drains] + self._writers
+        self._drains = []
+        self._writers = []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(LineError(message))
+
+    def _pump(self) -> None:
+        assert self._loop is not None
+        data = self._protocol.data_to_send(self._loop.time())
+        if data and self._link is not None:
+            try:
+                self._link.write(data)
+            except LinkError as error:
+                self._loop.call_soon(self._lost, error.message)
+        self._arm()
+
+    def _arm(self) -> None:
+        """One timer: moved forward only when it would come too late, so that a fast line does not touch it."""
+        assert self._loop is not None
+        deadline = self._protocol.next_deadline()
+        if deadline is None:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(max(deadline, self._loop.time()), self._timed)

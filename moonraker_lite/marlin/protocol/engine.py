@@ -158,6 +158,11 @@ class LineProtocol:
         self._queue.append((self._token, body))
         return self._token
 
+    def unacknowledged(self) -> tuple[Token, ...]:
+        """Tokens of all commands that were not acknowledged, oldest first."""
+        tokens, _ = self._session.untold()
+        return (*tokens, *(token for token, _ in self._queue))
+
     def can_accept(self) -> int:
         """How many more commands may be queued without exceeding the bounded queue."""
         return max(self._queue_size - len(self._queue), 0)

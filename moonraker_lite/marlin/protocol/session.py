@@ -24,6 +24,9 @@ SYNC_LINES = 256
 SYNC_LINES_NOISY = 32
 """Lines with plain `ok` before an M105 among them makes sure of what was executed."""
 
+MEASURABLE = 0.001
+"""Shortest round trip, in seconds, that stands out from the jitter of the host's own scheduling."""
+
 ASK_WAITS = (1.0, 4.0, 16.0)
 """Factors on the ordinary timeout for the first questions of one silence, up to `ASK_LONGEST` seconds each."""
 ASK_LONGEST = 2.0
@@ -207,7 +210,8 @@ class Session:
             self._sync_soon = True
             self._quiet_since = now
             return
-        if number == sent.cursor - 1 and now - line.sent_at < self.health.trips.floor * 0.3:
+        floor = self.health.trips.floor
+        if floor > MEASURABLE and self.pace.window == 1 and now - line.sent_at < floor * 0.3:
             # Nothing is answered so soon: this is the double of the `ok` before.
             self.health.spurious += 1
             self._sync_soon = True
