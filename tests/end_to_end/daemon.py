@@ -112,9 +112,8 @@ class Daemon:
 
     async def upload(self, name: str, content: bytes, **fields: str) -> HTTPResponse:
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        return await self.fetch(
-            "POST", "/server/files/upload", body=multipart(name, content, **fields), headers=headers
-        )
+        body = multipart(name, content, **fields)
+        return await self.fetch("POST", "/server/files/upload", body=body, headers=headers)
 
     async def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
         """Wait until print_stats satisfies `what`; returns it."""

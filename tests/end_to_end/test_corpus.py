@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,10 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of G-code files is not beside the project"),
 ]
+
+
+def has_ended(name: str, stats: dict[str, Any]) -> bool:
+    return stats["filename"] == name and stats["state"] in ("complete", "error")
 
 
 async def test_corpus(daemon: Daemon) -> None:
@@ -35,9 +41,7 @@ async def test_corpus(daemon: Daemon) -> None:
     assert without == []
     for count, name in enumerate(PRINTED, 1):
         await observer.call("printer.print.start", filename=name)
-        stats = await daemon.until(
-            lambda stats, name=name: stats["filename"] == name and stats["state"] in ("complete", "error"), 90
-        )
+        stats = await daemon.until(partial(has_ended, name), 90)
         assert stats["state"] == "complete", stats
         for _ in range(50):
             if len(observer.named("notify_history_changed")) == 2 * count:

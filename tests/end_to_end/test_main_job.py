@@ -42,9 +42,8 @@ async def test_upload_print_complete(daemon: Daemon) -> None:
     assert (added["action"], added["job"]["status"]) == ("added", "in_progress")
     assert (finished["action"], finished["job"]["status"]) == ("finished", "completed")
     assert finished["job"]["filament_used"] == pytest.approx(2000 * 0.05, abs=0.01)
-    states = [
-        s["print_stats"]["state"] for s in observer.named("notify_status_update") if "state" in s.get("print_stats", {})
-    ]
+    updates = [status.get("print_stats", {}) for status in observer.named("notify_status_update")]
+    states = [update["state"] for update in updates if "state" in update]
     assert states[-1] == "complete"
     assert "printing" in states
     jobs = await daemon.get("/server/history/list")
