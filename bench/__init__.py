@@ -1,0 +1,1 @@
+"""Side-by-side measurements of this server, a real Moonraker and bare Tornado: `scripts/bench`."""

@@ -1,0 +1,185 @@
+"""`scripts/bench`: measure this server and a real Moonraker side by side, in turn, on the same data."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import tornado
+
+from bench import measure_calls, measure_files, measure_printing, measure_start, measure_transfer
+from bench.gcode import write_big_file
+from bench.goals import MOONRAKER, OURS
+from bench.moonraker_venv import moonraker_python, moonraker_version
+from bench.readings import load, machine
+from bench.report import Report
+from bench.servers import Server, Subject, bare_tornado, moonraker, ours, running, server_info_body
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+PARTS = ("start", "calls", "transfer", "files", "printing")
+
+
+class OutOfTime(BaseException):
+    """The whole run has taken too long. No Exception, so that no measurement takes it for a failure of its own."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise OutOfTime in the main thread after so many seconds."""
+
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise OutOfTime(f"the run was ended after {seconds:.0f} s")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class Bench:
+    """One run: the servers that are up, and the measurements in their order."""
+
+    def __init__(self, args: argparse.Namespace, rig: Path) -> None:
+        self.args = args
+        self.rig = rig
+        self.quick: bool = args.quick
+        self.files: int = args.files or (100 if self.quick else 1000)
+        self.report = Report(files=self.files)
+
+    def run(self) -> None:
+        """Measure everything that was asked for. What fails is noted, and the rest goes on."""
+        with contextlib.ExitStack() as stack:
+            subjects = self._subjects()
+            servers = [stack.enter_context(running(subject, self.rig / subject.name)) for subject in subjects]
+            self._part("start", lambda: measure_start.measure_start(self.report, servers, 3 if self.quick else 7))
+            for server in servers:
+                server.ensure_ready()
+            self._part("start", lambda: measure_start.measure_memory(self.report, servers))
+            if OURS in (subject.name for subject in subjects):
+                self._part("start", lambda: measure_start.measure_with_marlin(self.report, self.rig / "virtual"))
+            self._part("calls", lambda: self._calls(servers))
+            self._part("transfer", lambda: self._transfer(servers))
+            self._part("files", lambda: self._files(servers))
+            self._part("printing", lambda: self._printing(servers))
+
+    def _subjects(self) -> list[Subject]:
+        subjects = {OURS: ours(uvloop=not self.args.no_uvloop)}
+        if self.args.only_subject != OURS:
+            subjects[MOONRAKER] = moonraker(moonraker_python())
+        return [subject for name, subject in subjects.items() if self.args.only_subject in (None, name)]
+
+    def _part(self, name: str, measure: Callable[[], None]) -> None:
+        if name not in self.args.part:
+            return
+        print(f"{name} (load {load():.1f})", file=sys.stderr)
+        try:
+            measure()
+        except OSError as error:  # TimeoutError is one, too
+            self.report.problem(f"{name}: {error}")
+
+    def _calls(self, servers: list[Server]) -> None:
+        body = server_info_body(servers[0])
+        with bare_tornado(self.rig / "bare", body, uvloop=not self.args.no_uvloop) as bare:
+            targets = measure_calls.targets_of(servers, bare)
+            measure_calls.measure_calls(self.report, targets, 3 if self.quick else 5)
+
+    def _transfer(self, servers: list[Server]) -> None:
+        big = self.rig / "big.gcode"
+        write_big_file(big, self.args.megabytes)
+        measure_transfer.measure_transfer(self.report, servers, big, 3 if self.quick else 5)
+        big.unlink()
+
+    def _files(self, servers: list[Server]) -> None:
+        measure_files.measure_drop_one(self.report, servers, 5 if self.quick else 9)
+        for server in servers:
+            measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.2 + 20)
+        measure_files.measure_lists(self.report, servers, self.files, 3 if self.quick else 5)
+
+    def _printing(self, servers: list[Server]) -> None:
+        rounds, seconds = (1, 5.0) if self.quick else (2, 10.0)
+        measure_printing.measure_printing(self.report, servers, rounds, seconds)
+
+
+def page(bench: Bench, seconds: float) -> str:
+    """The whole text: where and how it was measured, the table, what could not be measured."""
+    loop = "asyncio" if bench.args.no_uvloop else _loop_name()
+    lines = [
+        "# Measurements",
+        "",
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {seconds:.0f} s, `scripts/bench{_options()}`.",
+        "",
+        f"- Machine: {machine()}.",
+        f"- moonraker_lite and bare Tornado: Python {platform.python_version()}, Tornado {tornado.version}, {loop}.",
+        f"- Moonraker: {moonraker_version() or 'not installed'}, as `pip install moonraker` gives it.",
+        "- Both with the same configuration, each with its own fake Klipper behind it, on the same file system,",
+        "  measured in turn; each figure is the median of several rounds. The client runs on the same machine; it was",
+        f"  busy for at most {bench.report.client_share:.0%} of the time while it counted calls.",
+        "- A factor tells how many times better moonraker_lite is: against Moonraker, then against bare Tornado.",
+        "",
+        bench.report.table(),
+    ]
+    if bench.report.problems:
+        lines += ["", "Not measured:", "", *(f"- {problem}" for problem in bench.report.problems)]
+    return "\n".join(lines) + "\n"
+
+
+def _loop_name() -> str:
+    try:
+        return f"uvloop {importlib.metadata.version('uvloop')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "asyncio"
+
+
+def _options() -> str:
+    return "".join(f" {option}" for option in sys.argv[1:])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="100 files instead of 1,000, fewer rounds (below 3 minutes)"
+    )
+    parser.add_argument("--write", action="store_true", help="write the table to bench/RESULTS.md")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed or was not measured")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given several times")
+    parser.add_argument("--files", type=int, help="how many files are dropped and listed")
+    parser.add_argument("--megabytes", type=int, default=200, help="size of the big file (default: %(default)s)")
+    parser.add_argument("--no-uvloop", action="store_true", help="run ours and bare Tornado on asyncio's own loop")
+    parser.add_argument("--only-subject", choices=(OURS, MOONRAKER), help="measure only one of the two")
+    parser.add_argument("--dir", type=Path, help="measure in this folder (default: a temporary one)")
+    args = parser.parse_args()
+    args.part = args.part or list(PARTS)
+    rig = Path(tempfile.mkdtemp(prefix="moonraker_lite-bench-", dir=args.dir)).resolve()
+    os.environ["TMPDIR"] = str(rig)  # Moonraker receives uploads there: the same file system for both
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    bench = Bench(args, rig)
+    begin = time.monotonic()
+    try:
+        with time_limit(170 if args.quick else 590):
+            bench.run()
+    except OutOfTime as error:
+        bench.report.problem(str(error))
+    finally:
+        shutil.rmtree(rig, ignore_errors=True)
+    text = page(bench, time.monotonic() - begin)
+    print(text)
+    if args.write:
+        RESULTS.write_text(text)
+    return int(args.check and bool(bench.report.unmet() or bench.report.problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What is measured, and what each figure has to reach.
+
+A factor is always "how many times better than the reference": reference / ours where less is better, ours / reference
+where more is. So 3 means a third of the time, or three times the throughput.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+OURS = "moonraker_lite"
+MOONRAKER = "Moonraker"
+BARE = "bare Tornado"
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """One row. `goals` maps a reference to the least factor; `limit` is the most that our own figure may be."""
+
+    title: str
+    unit: str
+    more_is_better: bool = False
+    goals: dict[str, float] = {}
+    limit: float | None = None
+
+    def factor(self, own: float, reference: float) -> float:
+        """How many times better `own` is than `reference`."""
+        better, worse = (own, reference) if self.more_is_better else (reference, own)
+        return better / worse if worse else float("inf")
+
+
+MEASURES: dict[str, Measure] = {
+    "start": Measure("start until the first answer of GET /server/info", "s", goals={MOONRAKER: 3.0}),
+    "rss": Measure("RSS after start", "MiB", goals={MOONRAKER: 1.5}),
+    "pss": Measure("PSS after start", "MiB", goals={MOONRAKER: 1.5}),
+    "rss_marlin": Measure("RSS of host and Marlin process (Moonraker: alone)", "MiB", goals={MOONRAKER: 1.0}),
+    "pss_marlin": Measure("PSS of host and Marlin process (Moonraker: alone)", "MiB", goals={MOONRAKER: 1.0}),
+    "http_1": Measure("GET /server/info, 1 connection", "1/s", more_is_better=True, goals={BARE: 0.85}),
+    "http_10": Measure("GET /server/info, 10 connections", "1/s", more_is_better=True, goals={BARE: 0.85}),
+    "ws_1": Measure("websocket server.info (bare: echo), 1 client", "1/s", more_is_better=True, goals={BARE: 0.85}),
+    "ws_50": Measure("websocket server.info (bare: echo), 50 clients", "1/s", more_is_better=True, goals={BARE: 0.85}),
+    "upload": Measure("upload of a big file until 201", "MB/s", more_is_better=True, goals={MOONRAKER: 2.0}),
+    "upload_memory": Measure("more memory while uploading (peak RSS)", "MiB", limit=8.0),
+    "download": Measure("download of a big file", "MB/s", more_is_better=True, goals={MOONRAKER: 1.5}),
+    "drop_1": Measure("one file put into gcodes until its metadata is served", "ms", goals={MOONRAKER: 3.0}),
+    "drop_many": Measure("{files} files put into gcodes until all have metadata", "s", goals={MOONRAKER: 20.0}),
+    "list": Measure("files.list of {files} files", "ms", goals={MOONRAKER: 50.0}),
+    "directory": Measure("extended directory of {files} files", "ms", goals={MOONRAKER: 25.0}),
+    "rss_loaded": Measure("RSS after all that, {files} files with metadata", "MiB"),
+    "cpu_0": Measure("CPU while printing, nobody connected", "%", goals={MOONRAKER: 1.0}),
+    "cpu_1": Measure("CPU while printing, 1 subscribed client", "%", goals={MOONRAKER: 1.0}),
+    "cpu_20": Measure("CPU while printing, 20 subscribed clients", "%", goals={MOONRAKER: 1.0}),
+    "op_http": Measure("CPU of one GET /server/info", "ms"),
+    "op_ws": Measure("CPU of one websocket server.info", "ms"),
+    "op_list": Measure("CPU of one files.list", "ms"),
+    "op_directory": Measure("CPU of one extended directory", "ms"),
+    "op_upload": Measure("CPU of one upload with metadata", "ms"),
+    "op_download": Measure("CPU of one download", "ms"),
+    "op_drop": Measure("CPU of one dropped file with metadata (with child processes)", "ms"),
+}

@@ -1,0 +1,94 @@
+"""Collects samples, compares medians with the goals, and writes the table."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections import defaultdict
+
+import msgspec
+
+from bench.goals import BARE, MEASURES, MOONRAKER, OURS, Measure
+from bench.readings import load
+
+_HEAD = (
+    "| measurement | unit | moonraker_lite | Moonraker | bare Tornado | factor | goal | | load |\n"
+    "|---|---|--:|--:|--:|--:|--:|---|--:|"
+)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One goal and what was reached; `reached` is None where something could not be measured."""
+
+    goal: str
+    reached: str
+    met: bool | None
+
+
+class Report:
+    """All samples of one run, by measure and subject."""
+
+    def __init__(self, *, files: int) -> None:
+        self._files = files
+        self._samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._loads: dict[str, list[float]] = defaultdict(list)
+        self.problems: list[str] = []
+        self.client_share = 0.0
+
+    def add(self, key: str, subject: str, sample: float) -> None:
+        """Take one sample."""
+        self._samples[key][subject].append(sample)
+        self._loads[key].append(load())
+        print(f"  {key:14} {subject:15} {_number(sample)} {MEASURES[key].unit}", file=sys.stderr, flush=True)
+
+    def problem(self, text: str) -> None:
+        """Note what could not be measured."""
+        self.problems.append(text)
+        print(f"  !! {text}", file=sys.stderr, flush=True)
+
+    def median(self, key: str, subject: str) -> float | None:
+        """The middle of the samples; None when there are none."""
+        samples = self._samples.get(key, {}).get(subject)
+        return statistics.median(samples) if samples else None
+
+    def verdict(self, key: str) -> Verdict:
+        """Compare a measure with its goal; without one, show the factor against Moonraker."""
+        measure, own = MEASURES[key], self.median(key, OURS)
+        if measure.limit is not None:
+            met = None if own is None else own <= measure.limit
+            return Verdict(f"≤ {measure.limit:g} {measure.unit}", "", met)
+        reference = next(iter(measure.goals), MOONRAKER)
+        other = self.median(key, reference)
+        goal = f"≥ {measure.goals[reference]:g}x {reference}" if measure.goals else ""
+        if own is None or other is None:
+            return Verdict(goal, "", None)
+        factor = measure.factor(own, other)
+        return Verdict(goal, self._factors(measure, key, own), factor >= measure.goals[reference] if goal else None)
+
+    def _factors(self, measure: Measure, key: str, own: float) -> str:
+        others = [(name, self.median(key, name)) for name in (MOONRAKER, BARE)]
+        texts = [f"{_number(measure.factor(own, value))}x" for _, value in others if value is not None]
+        return " / ".join(texts)
+
+    def unmet(self) -> list[str]:
+        """The measures whose goal was measured and missed."""
+        return [key for key in MEASURES if self.verdict(key).met is False]
+
+    def table(self) -> str:
+        """The rows that have any sample, as a Markdown table."""
+        return "\n".join([_HEAD, *(self._row(key) for key in MEASURES if key in self._samples)])
+
+    def _row(self, key: str) -> str:
+        measure, verdict = MEASURES[key], self.verdict(key)
+        values = [self.median(key, subject) for subject in (OURS, MOONRAKER, BARE)]
+        texts = ["" if value is None else _number(value) for value in values]
+        mark = {True: "met", False: "**missed**", None: ""}[verdict.met]
+        cells = [measure.title.format(files=self._files), measure.unit, *texts, verdict.reached, verdict.goal, mark]
+        return "| " + " | ".join([*cells, f"{statistics.median(self._loads[key]):.1f}"]) + " |"
+
+
+def _number(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
