@@ -15,6 +15,12 @@ _SILENT = frozenset(
 )
 
 
+def complaint(line: str) -> str | None:
+    """Return the text of an error of the firmware; "" for those of the line protocol, None for other lines."""
+    error = parse_error(line)
+    return "" if error is not None and "Last Line" in error else error
+
+
 class Console:
     """Turns what the host and the firmware have to say into output lines for everybody who listens."""
 
@@ -46,8 +52,9 @@ class Console:
             return
         if action := parse_host_action(line):
             self._write(self._action(action))
-        elif error := parse_error(line):
-            self._write(f"!! {error}")
+        elif (error := complaint(line)) is not None:
+            if error:
+                self._write(f"!! {error}")
         else:
             self._write(line.strip())
 

@@ -33,6 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # A temperature report of M109 or M190 this young means that one of them is still waiting.
 HEATING_WAIT = 3.0
+# How long the firmware may take to switch its heaters off at the end of a print.
+HEATERS_OFF = 30.0
 
 # Runs a command that is not for the firmware as it stands; returns the lines to send instead of it.
 Execute = Callable[[Command], Awaitable[list[str]]]
@@ -86,6 +88,7 @@ class PrintJob:
         self._failure = ""
         self._wake = asyncio.Event()
         self._halted = asyncio.Event()
+        self._failed = asyncio.Event()
         self._saved: Saved | None = None
         self._progress_at_end = 0.0
         turn.on_idle = self._wake.set
@@ -172,6 +175,7 @@ class PrintJob:
         self._saved = None
         self._streamer.begin(self.position)
         self._halted.clear()
+        self._failed.clear()
         self.stats.transition(JobState.PRINTING)
         self._task = asyncio.create_task(self._print(self.path), name="print job")
 
@@ -225,6 +229,7 @@ class PrintJob:
         """Something happened that ends the print: the firmware halted or was reset, the link was lost."""
         if self.running and self._wish is not Wish.FAIL:
             self._wish, self._failure = Wish.FAIL, message
+            self._failed.set()
             self._wake.set()
 
     async def ended(self) -> None:
@@ -275,7 +280,7 @@ class PrintJob:
             async with GcodeFile(path, self.position) as file:
                 while lines := await file.lines():
                     await self._feed(lines)
-            await self._line.drained()
+            await self._unless_failed(self._line.drained())
             self._check_wish()
             await self._complete()
         except _Stopped:
@@ -315,14 +320,27 @@ class PrintJob:
                 self._wake.clear()
                 await self._wake.wait()
 
+    async def _unless_failed(self, work: Awaitable[object]) -> None:
+        """Wait for the firmware, but not when the print has failed: it may never answer. Raise _Stopped then."""
+        waiting = asyncio.ensure_future(work)
+        failed = asyncio.create_task(self._failed.wait())
+        try:
+            await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise _Stopped
+            waiting.result()
+        finally:
+            waiting.cancel()
+            failed.cancel()
+
     def _check_wish(self) -> None:
         if self._wish in (Wish.CANCEL, Wish.FAIL):
             raise _Stopped
 
     async def _hold(self) -> None:
         """Pause: let what was sent be executed, save everything, wait for a wish."""
-        await self._line.drained()
-        await self._line.send("M400")
+        await self._unless_failed(self._line.drained())
+        await self._unless_failed(self._line.send("M400"))
         self._check_wish()
         self._saved = Saved(self._machine)
         await self._park()
@@ -349,10 +367,13 @@ class PrintJob:
             await self._end_failed(self._failure)
             return
         try:
-            await self._line.drained()
+            await self._unless_failed(self._line.drained())
             await self._heaters_off()
-        except HostError as error:
-            await self._end_failed(error.message)
+        except _Stopped:
+            await self._end_failed(self._failure)
+            return
+        except (HostError, TimeoutError) as error:
+            await self._end_failed(self._failure or str(error) or "The printer did not switch its heaters off")
             return
         self._clear_file()
         self.stats.transition(JobState.CANCELLED)
@@ -363,8 +384,8 @@ class PrintJob:
         self._save_checkpoint()
         try:
             await self._heaters_off()
-        except HostError as error:
-            _LOGGER.warning("Heaters could not be switched off: %s", error.message)
+        except (HostError, TimeoutError) as error:
+            _LOGGER.warning("Heaters could not be switched off: %s", error)
 
     def _conclude(self, state: JobState, message: str) -> None:
         self._streamer.forget()
@@ -375,9 +396,10 @@ class PrintJob:
     async def _heaters_off(self) -> None:
         if not self._line.connected:
             return
-        for text in turn_off_heaters(None, self._machine):
-            self._machine.observe_line(text)
-            await self._line.send(text)
+        async with asyncio.timeout(HEATERS_OFF):
+            for text in turn_off_heaters(None, self._machine):
+                self._machine.observe_line(text)
+                await self._line.send(text)
 
     def _clear_file(self) -> None:
         self.path, self.size, self._progress_at_end = None, 0, 0.0

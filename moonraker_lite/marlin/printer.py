@@ -15,7 +15,7 @@ import msgspec
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin import configfile
 from moonraker_lite.marlin.checkpoint import CheckpointFile
-from moonraker_lite.marlin.console import Console
+from moonraker_lite.marlin.console import Console, complaint
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
@@ -40,7 +40,6 @@ from moonraker_lite.marlin.replies import (
     ReplyKind,
     classify,
     parse_endstop,
-    parse_error,
     parse_host_action,
     parse_temperatures,
 )
@@ -200,10 +199,8 @@ class Printer:
             self._on_action(action.name)
         elif "Probe Offset" in text:
             self.machine.probe_offset_follows = True
-        elif classify(text) is ReplyKind.ERROR and not self.turn.busy:
-            error = parse_error(text)
-            if error and "Last Line" not in error:
-                self.job.fail(error)
+        elif not self.turn.busy and classify(text) is ReplyKind.ERROR and (error := complaint(text)):
+            self.job.fail(error)
 
     def _on_action(self, name: str) -> None:
         """The firmware asks something of its host."""

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from moonraker_lite.errors import HostError
-from moonraker_lite.marlin.console import Console
+from moonraker_lite.marlin.console import Console, complaint
 from moonraker_lite.marlin.gcode.motion import AXES
 from moonraker_lite.marlin.gcode.translate import TRANSLATIONS, Options
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command, number, parse, squeeze
-from moonraker_lite.marlin.replies import parse_error, parse_position, parse_temperatures
+from moonraker_lite.marlin.replies import parse_position, parse_temperatures
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine
 
@@ -147,17 +147,17 @@ class Interpreter:
             raise CommandError(f"The command cannot be sent: {error}") from None
 
     def _read_replies(self, name: str, replies: tuple[str, ...]) -> None:
-        complaint = None
+        complained = None
         for reply in replies:
             if parse_temperatures(reply):
                 if name == "M105":
                     self._console.raw(reply.removeprefix("ok").strip())
             elif position := parse_position(reply):
                 self._machine.motion.reported(position.x, position.y, position.z, position.e)
-            elif (error := parse_error(reply)) and "Last Line" not in error:
-                complaint = complaint or error
-        if complaint:
-            raise FirmwareError(complaint)
+            elif error := complaint(reply):
+                complained = complained or error
+        if complained:
+            raise FirmwareError(complained)
 
 
 def check_move(command: Command, machine: Machine) -> None:
