@@ -35,7 +35,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, list[str]]:
     """Open (or create) the file at `path` in today's schema. Returns the connection and warnings for the user.
 
     A damaged file is renamed to `<name>.damaged-<time>` and a fresh one is made: a dead database must not be a dead
-    printer, and what is left in the old one can still be rescued by hand.
+    printer. What can be read of the old one is copied.
 
     Raises:
         SchemaTooNew: a newer version wrote the file.
@@ -47,10 +47,12 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, list[str]]:
         except _Damaged as damage:
             aside = _quarantine(path)
             _LOGGER.error("database %s is damaged (%s): moved to %s", path.name, damage, aside.name)
-            warning = (
-                f"The database was damaged and has been replaced by an empty one; the old one is kept as {aside.name}"
-            )
-            return _open(path), [warning]
+            conn = _open(path)
+            count = _rescue(aside, conn)
+            return conn, [
+                f"The database was damaged and has been replaced by a new one with the {count} entries that could be"
+                f" rescued; the old one is kept as {aside.name}"
+            ]
     except (OSError, sqlite3.Error, _Damaged) as error:
         raise StorageError(f"The database {path.name} cannot be opened: {error}") from error
 
@@ -75,6 +77,15 @@ def _open(path: Path) -> sqlite3.Connection:
         conn.close()
         raise
     return conn
+
+
+def _rescue(damaged: Path, conn: sqlite3.Connection) -> int:
+    from .rescue import rescue  # hardly ever needed
+
+    conn.execute("BEGIN IMMEDIATE")
+    count = rescue(damaged, conn)
+    conn.execute("COMMIT")
+    return count
 
 
 def _quarantine(path: Path) -> Path:
