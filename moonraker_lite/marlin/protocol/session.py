@@ -84,6 +84,7 @@ class Session:
         self._sync_soon = False
         self._since_sync = 0
         self._synced_at = now
+        self._planner_filled = False
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -293,11 +294,17 @@ class Session:
         self._replies.clear()
 
     def note_planner(self, free: int, waiting: int) -> None:
-        """Count a starved planner: the move just queued stands there alone although lines are waiting here."""
-        if waiting and free >= (self.health.planner_size or 16) - 1:
+        """Count a starved planner: it had been filled, and the move just queued stands there alone although more
+        lines are waiting here."""
+        size = self.health.planner_size
+        if size is None:
+            return
+        if free <= size // 2:
+            self._planner_filled = True
+        elif self._planner_filled and free >= size - 1:
+            self._planner_filled = False
             line = self.sent.lines.get(self.sent.acked)
-            before = self.sent.lines.get(self.sent.acked - 1)
-            if line is not None and before is not None and line.move and before.move:
+            if waiting and line is not None and line.move:
                 self.health.starved += 1
 
     # -- repeats --------------------------------------------------------------------------------------------------

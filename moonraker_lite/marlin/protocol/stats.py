@@ -35,7 +35,7 @@ class LinkStats(msgspec.Struct, frozen=True):
     buffer_free: int | None = None
     buffer_size: int | None = None
     planner_starved: int = 0
-    """Moves that found the planner empty although more lines were waiting here (told by ADVANCED_OK)."""
+    """How often a filled planner ran empty although more lines were waiting here (told by ADVANCED_OK)."""
 
 
 class Health:

@@ -93,13 +93,16 @@ class BareFirmware:
     def _execute(self, command: Command, answers: list[bytes]) -> None:
         text = command.text
         if text.startswith(b"M110"):
-            if command.number is None and b"N" in text:
+            # Also a numbered one sets the number a second time, when it is executed.
+            if b"N" in text:
                 self.receiver.last_line = int(text.partition(b"N")[2])
         elif text[:1] not in (b"G", b"M", b"T"):
             answers.append(b'echo:Unknown command: "%b"\n' % text)
-        elif text == b"M105" and not self._plain_m105:
-            answers.append(b"ok T:21.05 /0.00 B:21.17 /0.00 @:0 B@:0\n")
-            return
+        elif text == b"M105":
+            if not self._plain_m105:
+                answers.append(b"ok T:21.05 /0.00 B:21.17 /0.00 @:0 B@:0\n")
+                return
+            answers.append(b"T:21.05 /0.00 B:21.17 /0.00 @:0 B@:0\n")
         else:
             self.executed.append(text)
         if not self._advanced_ok:
