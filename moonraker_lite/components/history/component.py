@@ -72,6 +72,7 @@ class History(Component, section="history"):
         self._unwatch: Callable[[], None] = lambda: None
         self._greeting = True  # the next status is a full one
         self._request: tuple[PrintRequested, float] | None = None
+        self._recording: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what the host before has left, and begin to follow the printer."""
@@ -80,7 +81,7 @@ class History(Component, section="history"):
             self._recorder.job, self._recorder.running = found[0], not found[1].closed
         last = await self._store.last_print()
         self._tracker = Tracker(_boot_id(), found[1] if found else None, last)
-        self._tasks.spawn(self._recorder.run(), "recorder")
+        self._recording = self._tasks.spawn(self._recorder.run(), "recorder")
         self._tasks.spawn(self._checkpoints(), "checkpoints")
         self._ends = [
             self._events.subscribe(KlippyStateChanged, self._on_state),
@@ -94,6 +95,12 @@ class History(Component, section="history"):
             end()
         self._ends = []
         self._unwatch()
+        if self._recording is not None:
+            self._recording = None
+            await self._say_goodbye()
+        await self._tasks.close()
+
+    async def _say_goodbye(self) -> None:
         if self._tracker.print is not None:
             self._recorder.put(Checkpoint(self._tracker.print, left_open=True))
         try:
@@ -101,7 +108,6 @@ class History(Component, section="history"):
                 await self._recorder.drain()
         except TimeoutError:
             _LOGGER.error("the last changes of the history could not be stored")
-        await self._tasks.close()
 
     # -- following the printer -----------------------------------------------------------------------------
 
