@@ -67,7 +67,7 @@ class StatusObjects:
         self._configfile = configfile
         self._link_stats = link_stats
         self._live = LiveMotion(machine)
-        self._commands: tuple[int, Status] = (0, {})
+        self._commands: tuple[tuple[int, bool, bool], Status] = ((0, False, False), {})
         self._system: tuple[float, Status] = (-1e9, {})
         self._started = machine.clock()
         empty: Status = {}
@@ -116,9 +116,11 @@ class StatusObjects:
         return None
 
     def _gcode(self, _: float) -> Status:
-        extruders = self._machine.firmware.extruders
-        if self._commands[0] != extruders:
-            self._commands = (extruders, {"commands": command_table(extruders)})
+        firmware = self._machine.firmware
+        known = (firmware.extruders, firmware.can("Z_PROBE"), firmware.can("AUTOLEVEL"))
+        if self._commands[0] != known:
+            table = command_table(known[0], probe=known[1], mesh=known[2])
+            self._commands = (known, {"commands": table})
         return self._commands[1]
 
     def _mcu(self, _: float) -> Status:

@@ -78,7 +78,9 @@ async def serve(options: argparse.Namespace) -> None:
         restart_clients=server.close_clients,
         reset_board=virtual.reset if virtual else None,
     )
-    endpoints = Endpoints(printer, log_file=options.log, config_file=options.settings)
+    # Nobody reads it, but clients want to know where Klipper's configuration would lie.
+    config_file = options.settings or options.gcodes.resolve().parent / "config" / "printer.cfg"
+    endpoints = Endpoints(printer, log_file=options.log, config_file=config_file)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

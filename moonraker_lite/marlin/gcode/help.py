@@ -57,11 +57,16 @@ def help_text() -> str:
     return "\n".join(["Available extended commands:", *(f"{name:10}: {text}" for name, text in sorted(HELP.items()))])
 
 
-def command_table(extruders: int) -> dict[str, dict[str, str]]:
-    """Return Klipper's `gcode.commands`. Tool words only where there is a choice: each becomes a button."""
+def command_table(extruders: int, *, probe: bool, mesh: bool) -> dict[str, dict[str, str]]:
+    """Return Klipper's `gcode.commands`: frontends show buttons by it, so only what this printer has.
+
+    Tool words only where there is a choice.
+    """
     table: dict[str, dict[str, str]] = {name: {} for name in TRADITIONAL}
     if extruders > 1:
         table.update({f"T{index}": {} for index in range(extruders)})
     table["ECHO"] = {}
-    table.update({name: {"help": text} for name, text in HELP.items()})
+    for name, text in HELP.items():
+        if (mesh or not name.startswith("BED_MESH")) and (probe or not name.endswith("APPLY_PROBE")):
+            table[name] = {"help": text}
     return table
