@@ -1,0 +1,122 @@
+"""Answers of server.history.* against the recordings of real Moonraker (scenario 12)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from moonraker_lite.host import Host
+from tests.small_components.api_client import ApiClient, RpcError, client_of
+from tests.small_components.recordings import records
+
+SCENARIO = "12_history"
+
+# Moonraker fails over ids that are no hexadecimal numbers; such a job does not exist, and we say so.
+NOT_FOUND_HERE = {"GET /server/history/job?uid=zzz", "server.history.delete_job zzz"}
+
+
+@pytest.fixture
+async def client(host: Host) -> AsyncIterator[ApiClient]:
+    async with client_of(host.port) as client:
+        yield client
+
+
+async def fill(host: Host, recorded: list[dict[str, Any]], totals: dict[str, float]) -> None:
+    """Put the recorded jobs into the database."""
+
+    def work(conn: Any) -> None:
+        for job in recorded:
+            row = [int(job["job_id"], 16), *(job[key] for key in COLUMNS)]
+            conn.execute(INSERT, (*row, msgspec.json.encode(job["metadata"]), b"[]"))
+        conn.executemany("INSERT INTO job_totals VALUES (?, ?)", totals.items())
+
+    await host.database.run(work)
+
+
+COLUMNS = (
+    "user",
+    "filename",
+    "status",
+    "start_time",
+    "end_time",
+    "print_duration",
+    "total_duration",
+    "filament_used",
+)
+INSERT = "INSERT INTO job_history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+async def ask(client: ApiClient, record: dict[str, Any]) -> Any:
+    request = record["request"]
+    if record["kind"] == "http":
+        answer = await client.http(request["method"], request["path"], request.get("json"))
+        return answer.status if answer.status != 200 else answer.result
+    try:
+        return await client.rpc(request["method"], request.get("params"))
+    except RpcError as error:
+        return error.code
+
+
+def recorded_answer(record: dict[str, Any]) -> Any:
+    response = record["response"]
+    if record["kind"] == "http":
+        return response["json"]["result"] if response["status"] == 200 else response["status"]
+    return response["result"] if "result" in response else response["error"]["code"]
+
+
+def without_existence(answer: Any) -> Any:
+    """The files that were printed are not here."""
+    if isinstance(answer, dict):
+        return {key: without_existence(value) for key, value in answer.items() if key != "exists"}
+    return [without_existence(row) for row in answer] if isinstance(answer, list) else answer
+
+
+async def test_every_recorded_answer(client: ApiClient, host: Host) -> None:
+    rows = records(SCENARIO)
+    jobs = rows[0]["response"]["result"]["jobs"]
+    totals = next(row for row in rows if row["name"] == "server.history.totals")["response"]["result"]["job_totals"]
+    await fill(host, jobs, totals)
+    for record in rows:
+        got, want = await ask(client, record), recorded_answer(record)
+        name = record["name"] + (" zzz" if (record["request"].get("params") or {}).get("uid") == "zzz" else "")
+        if name in NOT_FOUND_HERE:
+            assert got in (404, -32601), name
+        else:
+            assert without_existence(got) == without_existence(want), name
+
+
+async def test_bounds_as_moonraker_applies_them(client: ApiClient, host: Host) -> None:
+    """`before` bounds ends, `since` starts, both exclusively: seen with jobs of 500 s, one every 1,000 s."""
+    jobs = [
+        {
+            "job_id": f"{n:06X}",
+            "user": "u",
+            "filename": f"{n}.gcode",
+            "status": "completed",
+            "start_time": 1000.0 * n,
+            "end_time": 1000.0 * n + 500,
+            "print_duration": 0.0,
+            "total_duration": 500.0,
+            "filament_used": 0.0,
+            "metadata": {},
+        }
+        for n in range(1, 6)
+    ]
+    await fill(host, jobs, {})
+
+    async def ids(**params: Any) -> list[int]:
+        answer = await client.rpc("server.history.list", params)
+        assert answer["count"] == len(answer["jobs"])
+        return [int(job["job_id"], 16) for job in answer["jobs"]]
+
+    assert await ids(before=3500) == [2, 1]
+    assert await ids(before=3500.1) == [3, 2, 1]
+    assert await ids(since=2000) == [5, 4, 3]
+    assert await ids(since=1999.9) == [5, 4, 3, 2]
+    assert await ids(before=4600, since=1500) == [4, 3, 2]
+    assert await ids(start=2, limit=2) == [3, 2]
+    assert await ids(order="ASC", limit=2) == [1, 2]
+    assert await ids(start=10) == []
