@@ -11,6 +11,7 @@ COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.authorization:Authorization",
     "moonraker_lite.components.data_store:DataStore",
     "moonraker_lite.components.database:DatabaseApi",
+    "moonraker_lite.components.file_manager.manager:FileManager",
     "moonraker_lite.components.machine:Machine",
     "moonraker_lite.components.octoprint_compat:OctoPrintCompat",
     "moonraker_lite.components.printer:Printer",

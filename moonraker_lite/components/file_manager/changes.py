@@ -73,6 +73,7 @@ class Event(enum.Enum):
     FILE_APPEARED = enum.auto()  # a name that was not there; it may still be written
     FILE_WRITTEN = enum.auto()  # its content is other than it was, and may go on changing
     FILE_CLOSED = enum.auto()  # the writer is done
+    FILE_TOUCHED = enum.auto()  # only its time changed
     FILE_VANISHED = enum.auto()
     FILE_MOVED = enum.auto()
     DIR_APPEARED = enum.auto()

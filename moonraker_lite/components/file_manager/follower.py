@@ -324,6 +324,9 @@ class Follower:
                 if known in changed and known not in written:
                     written.add(known)
                     yield Observation(event, step.place)
+            elif event is Event.FILE_TOUCHED:
+                if known in changed and known not in written:
+                    yield Observation(event, step.place)
             elif event is Event.FILE_CLOSED:
                 if known in changed and known not in written and known not in quiet and known not in hard:
                     yield Observation(Event.FILE_WRITTEN, step.place)

@@ -45,8 +45,8 @@ class Node:
     are links to folders that have a place of their own in the index."""
 
     __slots__ = (
-        "_real", "aliases", "entries", "folders", "key", "link", "listings", "mtime_ns", "name", "parent", "reserved",
-        "size", "wd",
+        "_real", "aliases", "checked", "entries", "folders", "key", "link", "listings", "mtime_ns", "name", "parent",
+        "reserved", "size", "wd",
     )  # fmt: skip
 
     def __init__(self, name: str, parent: Node | None, *, real: str | None = None, link: bool = False) -> None:
@@ -62,6 +62,7 @@ class Node:
         self.link = link
         self.reserved = False
         self.listings: dict[str, bytes] = {}
+        self.checked = 0.0  # when the disk was last asked whether this is all
         self._real = real
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 
+from moonraker_lite.gcode_metadata.model import GCODE_EXTENSIONS
+
 THUMBS = ".thumbs"
 GIT = ".git"
+GCODE_ENDINGS = tuple(sorted(GCODE_EXTENSIONS))
+_SCANNED = tuple(ending for ending in GCODE_ENDINGS if ending != ".ufp")
 _PART_PREFIX = ".upload-"
 _PART_SUFFIX = ".part"
-# As moonraker_lite.gcode_metadata has them; importing that library here would cost the host its slicers' tables.
-GCODE_ENDINGS = (".gcode", ".g", ".gco", ".ufp", ".nc")
-_SCANNED = tuple(ending for ending in GCODE_ENDINGS if ending != ".ufp")
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".ico", ".svg")
 
 
@@ -23,6 +24,11 @@ def is_scanned(path: str) -> bool:
     """Whether a file of the gcodes root has metadata. Upper-case endings have none, as in Moonraker."""
     name = path.rpartition("/")[2]
     return name.endswith(_SCANNED) and not name.startswith(_SCANNED)
+
+
+def stem(name: str) -> str:
+    """A file's name without its ending, of which thumbnails are named."""
+    return name.rpartition(".")[0] or name
 
 
 def is_image(path: str) -> bool:

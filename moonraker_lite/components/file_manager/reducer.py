@@ -87,6 +87,11 @@ class Reducer:
         """Whether nothing waits to be announced."""
         return not (self._pending or self._trees or self._removals or self.out)
 
+    def is_open(self, place: Place) -> bool:
+        """Whether somebody is writing this file now; its end will be seen."""
+        pending = self._pending.get(place)
+        return pending is not None and pending.open
+
     def advance(self, now: float) -> None:
         """Announce what has waited long enough."""
         while self._timers and self._timers[0][0] <= now:

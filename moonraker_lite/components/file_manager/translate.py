@@ -129,6 +129,7 @@ class Translator:
         elif mask & kernel.ATTRIB and not folder and (entry := node.entries.get(name)) is not None:
             self.quiet.add(id(entry))
             self.look_at(entry, node, name)
+            self.steps.append(Step(Event.FILE_TOUCHED, node.place.child(name), entry))
 
     def _created(self, node: Node, name: str, folder: bool, *, complete: bool) -> None:
         place = node.place.child(name)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar, cast
+
 import msgspec
 from msgspec import UNSET, UnsetType
+
+T = TypeVar("T")
+
+
+def encoded(json: bytes, kind: type[T]) -> T:
+    """JSON that is encoded already, in the place of a value of type `kind`, which stays in the declaration."""
+    return cast(T, msgspec.Raw(json))
 
 
 class ListParams(msgspec.Struct, frozen=True):
@@ -93,10 +102,10 @@ class RootInfo(msgspec.Struct, frozen=True):
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """`dirs` and `files` are encoded already: lists of NamedDirectory and NamedFile."""
+    """A directory's content; extended listings have the metadata in the rows of G-code files."""
 
-    dirs: msgspec.Raw
-    files: msgspec.Raw
+    dirs: list[NamedDirectory]
+    files: list[NamedFile]
     disk_usage: DiskUsage
     root_info: RootName
 

@@ -1,0 +1,203 @@
+"""The component: wires the parts together and is what other components know of files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from moonraker_lite.api.facts import HostFacts
+from moonraker_lite.api.request import BodySink, Request
+from moonraker_lite.component import Component
+from moonraker_lite.components.file_manager.browsing import Browsing
+from moonraker_lite.components.file_manager.change_api import ChangeApi
+from moonraker_lite.components.file_manager.changes import Place
+from moonraker_lite.components.file_manager.in_use import PrintedFile
+from moonraker_lite.components.file_manager.library import Library
+from moonraker_lite.components.file_manager.metadata import changed
+from moonraker_lite.components.file_manager.metadata_api import MetadataApi
+from moonraker_lite.components.file_manager.operations import Operations
+from moonraker_lite.components.file_manager.roots import Root
+from moonraker_lite.components.file_manager.settings import FileManagerSettings, SecretsSettings
+from moonraker_lite.components.file_manager.transfer_api import TransferApi
+from moonraker_lite.components.file_manager.uploads import PrintQueue, PrintStarter, Uploader
+from moonraker_lite.components.file_manager.worker import ScanWorker
+from moonraker_lite.config import Config, ServerSettings
+from moonraker_lite.datapath import DataPath
+from moonraker_lite.events import Events
+from moonraker_lite.klippy import KlippyClient, StatusHub
+from moonraker_lite.klippy.relay import KlippyStateChanged
+from moonraker_lite.storage import Database, MetadataStore
+from moonraker_lite.tasks import TaskOwner
+
+_RESERVED = ("database", "comms", "certs", "systemd", "backup")
+_WATCHES = "file_manager: watches"
+_CONFIG_PATH = "file_manager: config path"
+_CHECK_SECONDS = 10.0
+
+
+class FileManager(Component, section="file_manager"):
+    """Files of all roots."""
+
+    def __init__(
+        self,
+        settings: FileManagerSettings,
+        server: ServerSettings,
+        config: Config,
+        data: DataPath,
+        facts: HostFacts,
+        events: Events,
+        db: Database,
+        klippy: KlippyClient,
+        hub: StatusHub,
+    ) -> None:
+        self._settings = settings
+        self._data = data
+        self._facts = facts
+        self._events = events
+        self._klippy = klippy
+        worker = ScanWorker(settings.default_metadata_parser_timeout)
+        self._library = Library(events, MetadataStore(db), worker)
+        self._printed = PrintedFile(data.gcodes, hub, events)
+        self._uploader = Uploader(
+            self._library,
+            self._printed,
+            server.max_upload_size * 1024 * 1024,
+            queue_prints=settings.queue_gcode_uploads,
+        )
+        self._operations = Operations(self._library, self._printed)
+        self._owners = (
+            Browsing(self._library),
+            MetadataApi(self._library),
+            ChangeApi(self._operations, self._library.roots),
+            TransferApi(self._library, self._uploader, data, klippy),
+        )
+        self._ends: list[Callable[[], None]] = []
+        self._tasks = TaskOwner("file_manager")
+        self._reserve(config)
+        watched = settings.file_system_observer == "inotify"
+        writable = settings.enable_config_write_access
+        for root in (
+            Root("config", data.config, writable=writable, watched=watched),
+            Root("logs", data.logs, writable=False, watched=False),
+            Root("gcodes", data.gcodes, watched=watched),
+        ):
+            self._library.roots.register(root)
+
+    def _reserve(self, config: Config) -> None:
+        for name in _RESERVED:
+            self._library.reserved.add(self._data.root / name)
+        path = config.decode_valid("secrets", SecretsSettings).secrets_path
+        self._library.reserved.add(path.expanduser() if path else self._data.root / f"{config.path.stem}.secrets")
+
+    @property
+    def endpoint_owners(self) -> tuple[object, ...]:
+        return self._owners
+
+    async def start(self) -> None:
+        """Begin to read the roots; calls that need them wait."""
+        self._ends.append(self._events.subscribe(KlippyStateChanged, self._klippy_changed))
+        self._printed.start()
+        self._library.start(watch=self._settings.file_system_observer == "inotify")
+        self._tell_directories()
+        self._tasks.spawn(self._watch_for_trouble(), "trouble")
+
+    async def stop(self) -> None:
+        """End following, scanning and what is under way."""
+        for end in self._ends:
+            end()
+        self._printed.stop()
+        await self._tasks.close()
+        await self._library.stop()
+
+    # -- for other components --------------------------------------------------------------------------------------
+
+    def metadata(self, filename: str) -> dict[str, Any] | None:
+        """What is known of a G-code file (path in the gcodes root), without its name; None when nothing is."""
+        record = self._library.book.get(filename)
+        return record.fields() if record is not None else None
+
+    async def scanned_metadata(self, filename: str) -> dict[str, Any] | None:
+        """As `metadata`, after any scan of the file that is under way or due."""
+        await self._library.ready()
+        await self._library.settle()
+        await self._library.scanning.scan(filename)
+        return self.metadata(filename)
+
+    def exists(self, filename: str) -> bool:
+        """Whether the gcodes root has this file."""
+        return self._library.index.entry(Place("gcodes", filename)) is not None
+
+    def set_job(self, filename: str, job_id: str, start_time: float) -> None:
+        """Note in a file's metadata when and by which job it was last printed. Unknown files are ignored."""
+        record = self._library.book.get(filename)
+        if record is not None:
+            self._library.book.put(filename, changed(record, print_start_time=start_time, job_id=job_id))
+            self._library.note_metadata(Place("gcodes", filename))
+
+    async def register_root(self, name: str, path: Path, *, writable: bool, watched: bool = True) -> None:
+        """Add a root, for example of timelapse videos. Clients are told by notify_filelist_changed `root_update`."""
+        watched = watched and self._settings.file_system_observer == "inotify"
+        await self._library.add_root(Root(name, path, writable=writable, watched=watched))
+        self._tell_directories()
+
+    async def open_upload(self, request: Request, location: Callable[[str], str]) -> BodySink:
+        """Take an upload for another API. `location` makes the Location header's path of "gcodes/sub/a.gcode"."""
+        return await self._uploader.open(request, lambda place: location(str(place)))
+
+    def set_print_starter(self, starter: PrintStarter) -> None:
+        """Give what starts prints of uploaded files."""
+        self._uploader.starter = starter
+
+    def set_print_queue(self, queue: PrintQueue) -> None:
+        """Give what takes uploaded files that cannot be printed at once (`queue_gcode_uploads`)."""
+        self._uploader.queue = queue
+
+    # -- Klipper's own folders -------------------------------------------------------------------------------------
+
+    def _klippy_changed(self, event: KlippyStateChanged) -> None:
+        if self._klippy.info is not None:
+            self._tasks.spawn(self._know_klipper(), "klipper")
+
+    async def _know_klipper(self) -> None:
+        """Show Klipper's examples and documents, and check that it reads its configuration where we show it."""
+        info = self._klippy.info
+        if info is None:
+            return
+        if info.klipper_path:
+            base = Path(info.klipper_path)
+            for name, folder in (("config_examples", base / "config"), ("docs", base / "docs")):
+                if await self._library.thread(folder.is_dir):
+                    await self._library.add_root(Root(name, folder, writable=False, watched=False, reserved=True))
+            self._tell_directories()
+        if info.config_file and self._settings.check_klipper_config_path:
+            await self._check_config_path(info.config_file)
+
+    async def _check_config_path(self, file: str) -> None:
+        real, root = await self._library.thread(lambda: (os.path.realpath(file), os.path.realpath(self._data.config)))
+        if real.startswith(f"{root}/"):
+            self._facts.unwarn(_CONFIG_PATH)
+        else:
+            self._facts.warn(
+                f"Klipper reads its configuration from {file}, which is not in the config root; "
+                "front ends cannot show or edit it. Move it there, or set check_klipper_config_path: False",
+                _CONFIG_PATH,
+            )
+
+    def _tell_directories(self) -> None:
+        self._facts.directories[:] = [root.name for root in self._library.roots]
+
+    async def _watch_for_trouble(self) -> None:
+        """Say so when the system cannot tell us of all changes."""
+        await self._library.ready()
+        while self._settings.observer_warnings:
+            if self._library.follower.exhausted:
+                self._facts.warn(
+                    "The system has no inotify watches left: changes in some folders are noticed later. "
+                    "Raise fs.inotify.max_user_watches (sysctl) and restart",
+                    _WATCHES,
+                )
+                return
+            await asyncio.sleep(_CHECK_SECONDS)

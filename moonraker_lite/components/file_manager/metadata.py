@@ -1,0 +1,167 @@
+"""Metadata of G-code files: kept encoded in memory, and in the database behind.
+
+A record is the JSON object that clients get, without the file's name. Its first members are always size, modified and
+uuid, so that listings, which have the first two anyway, can take the rest as it is.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from moonraker_lite.components.file_manager.index import Entry
+from moonraker_lite.components.file_manager.listing import seconds
+from moonraker_lite.storage import MetadataRow, MetadataStore
+
+_ENCODER = msgspec.json.Encoder()
+_REST = b'"uuid":'
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What is known of a file of this size and time. `stale`: an earlier version of the scanner found it."""
+
+    size: int
+    mtime_ns: int
+    data: bytes
+    stale: bool = False
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether this is about the file as it is now."""
+        return not self.stale and self.size == entry.size and self.mtime_ns == entry.mtime_ns
+
+    def fields(self) -> dict[str, Any]:
+        """The record as an object."""
+        found: dict[str, Any] = msgspec.json.decode(self.data)
+        return found
+
+    @property
+    def thumbnails(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.fields().get("thumbnails") or []
+        return found
+
+
+def make(size: int, mtime_ns: int, found: dict[str, Any], before: Metadata | None = None) -> Metadata:
+    """The record of a scan. `before` is the earlier one: the last print of the same content stays known."""
+    fields: dict[str, Any] = {"size": size, "modified": seconds(mtime_ns)}
+    fields["uuid"] = found.get("uuid") or str(uuid.uuid4())
+    fields.update((name, value) for name, value in found.items() if name not in ("filename", *fields))
+    same = before is not None and (before.size, before.mtime_ns) == (size, mtime_ns)
+    last = before.fields() if before is not None and same else {}
+    fields["print_start_time"] = last.get("print_start_time")
+    fields["job_id"] = last.get("job_id")
+    return Metadata(size, mtime_ns, _ENCODER.encode(fields))
+
+
+def changed(record: Metadata, **values: Any) -> Metadata:
+    """A record with other values in its existing members."""
+    return msgspec.structs.replace(record, data=_ENCODER.encode({**record.fields(), **values}))
+
+
+class MetadataBook:
+    """All records by path in the gcodes root. What changes is written to the database by `write`, together."""
+
+    def __init__(self, store: MetadataStore) -> None:
+        self._store = store
+        self._records: dict[str, Metadata] = {}
+        self._changed: set[str] = set()
+        self._version = 0
+
+    async def load(self, version: int) -> None:
+        """Read what earlier runs found.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        self._version = version
+        for row in await self._store.load_all():
+            self._records[row.path] = Metadata(row.size, row.mtime_ns, row.data, stale=row.version != version)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._records
+
+    @property
+    def unwritten(self) -> bool:
+        return bool(self._changed)
+
+    def get(self, path: str) -> Metadata | None:
+        return self._records.get(path)
+
+    def paths(self) -> Iterator[str]:
+        return iter(tuple(self._records))
+
+    def put(self, path: str, record: Metadata) -> None:
+        self._records[path] = record
+        self._changed.add(path)
+
+    def remove(self, path: str) -> Metadata | None:
+        """Forget a file; gives what was known of it."""
+        record = self._records.pop(path, None)
+        if record is not None:
+            self._changed.add(path)
+        return record
+
+    def move(self, source: str, target: str) -> Metadata | None:
+        """A file was moved, over another perhaps; gives what was known of that one."""
+        over = self.remove(target)
+        record = self.remove(source)
+        if record is not None:
+            self.put(target, record)
+        return over
+
+    def move_tree(self, source: str, target: str) -> None:
+        """A folder was moved."""
+        for path in self._below(source):
+            self.move(path, target + path[len(source) :])
+
+    def remove_tree(self, folder: str) -> None:
+        """A folder is gone with all that was in it."""
+        for path in self._below(folder):
+            self.remove(path)
+
+    def _below(self, folder: str) -> list[str]:
+        prefix = f"{folder}/"
+        return [path for path in self._records if path.startswith(prefix)]
+
+    def keep_only(self, paths: Iterable[str]) -> None:
+        """Forget all files but these."""
+        for path in self._records.keys() - set(paths):
+            self.remove(path)
+
+    async def write(self) -> None:
+        """Bring the database up to date.
+
+        Raises:
+            StorageError: it cannot be written; what was not written stays noted.
+        """
+        changed, self._changed = self._changed, set()
+        try:
+            await self._store.remove_many([path for path in changed if path not in self._records])
+            await self._store.put_many(
+                [
+                    MetadataRow(path, record.size, record.mtime_ns, self._version, record.data)
+                    for path in changed
+                    if (record := self._records.get(path)) is not None
+                ]
+            )
+        except BaseException:
+            self._changed |= changed
+            raise
+
+    # -- as clients get it -----------------------------------------------------------------------------------------
+
+    def members(self, path: str) -> bytes:
+        """The members that an extended listing adds to a file's row; empty when nothing is known."""
+        record = self._records.get(path)
+        if record is None:
+            return b""
+        return record.data[record.data.index(_REST) : -1]
+
+    def answer(self, path: str) -> msgspec.Raw | None:
+        """The record as server.files.metadata answers it, encoded."""
+        record = self._records.get(path)
+        if record is None:
+            return None
+        return msgspec.Raw(b'%b,"filename":%b}' % (record.data[:-1], _ENCODER.encode(path)))

@@ -1,0 +1,337 @@
+"""Uploads: from a streamed form to a file that is whole, durable and announced, or to nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hmac
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from moonraker_lite.api.replies import Reply
+from moonraker_lite.api.request import Request, User
+from moonraker_lite.components.file_manager import listing
+from moonraker_lite.components.file_manager.changes import Action, Place
+from moonraker_lite.components.file_manager.destination import Destination, Spot, destination, find_spot
+from moonraker_lite.components.file_manager.disk_errors import as_host_error, explained
+from moonraker_lite.components.file_manager.facts import disk_usage
+from moonraker_lite.components.file_manager.form import FileBegins, FormReader
+from moonraker_lite.components.file_manager.in_use import PrintedFile
+from moonraker_lite.components.file_manager.library import Library
+from moonraker_lite.components.file_manager.names import THUMBS, is_scanned
+from moonraker_lite.components.file_manager.parts import Part, new_part, new_part_folder
+from moonraker_lite.components.file_manager.paths import normalize
+from moonraker_lite.components.file_manager.pipeline import HashingWriter
+from moonraker_lite.components.file_manager.roots import Folder
+from moonraker_lite.components.file_manager.types import UploadResult
+from moonraker_lite.errors import (
+    BadRequest,
+    HostError,
+    InsufficientStorage,
+    PayloadTooLarge,
+    UnprocessableContent,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+ROOM = 200 * 1024 * 1024  # bytes that stay free, or 5 % of a small disk
+_HOST = re.compile(r"[A-Za-z0-9._:\-\[\]]{1,255}")
+
+
+class PrintStarter(Protocol):
+    """Starts prints of uploaded files; given by the component that knows the printer."""
+
+    async def start_print(self, filename: str, user: User | None) -> None:
+        """Start it. Raises HostError when the printer cannot print now."""
+
+
+class PrintQueue(Protocol):
+    """Takes uploaded files that cannot be printed at once."""
+
+    async def queue_print(self, filename: str, user: User | None) -> None:
+        """Add it to the queue. Raises HostError when that is not possible."""
+
+
+class Uploader:
+    """What all uploads share."""
+
+    def __init__(self, library: Library, printed: PrintedFile, max_size: int, *, queue_prints: bool) -> None:
+        self.library = library
+        self.printed = printed
+        self.max_size = max_size
+        self.queue_prints = queue_prints
+        self.starter: PrintStarter | None = None
+        self.queue: PrintQueue | None = None
+
+    async def open(self, request: Request, location: Callable[[Place], str] | None = None) -> UploadSink:
+        """Take an upload whose body is about to come. `location` makes the Location header's path of the file's place.
+
+        Raises:
+            UnsupportedMediaType, BadRequest: the body will not be a form. PayloadTooLarge, InsufficientStorage: it is
+            larger than what is taken or than what there is room for.
+        """
+        form = FormReader(request.headers.get("Content-Type", ""))
+        length = _length(request.headers)
+        if length > self.max_size:
+            raise PayloadTooLarge(f"The upload has {length} bytes; at most {self.max_size} are taken")
+        await self.library.ready()
+        root = self.library.roots.get("gcodes")
+        if root is not None:
+            await self.library.thread(lambda: _check_room(root.path, length))
+        self.library.scanning.warm()
+        return UploadSink(self, request, form, location or _location)
+
+
+class _State(enum.Enum):
+    READING = enum.auto()  # the body comes in
+    ENDED = enum.auto()  # it was stored, or nothing of it is left
+
+
+class UploadSink:
+    """One upload: a BodySink."""
+
+    def __init__(self, owner: Uploader, request: Request, form: FormReader, location: Callable[[Place], str]) -> None:
+        self._owner = owner
+        self._library = owner.library
+        self._request = request
+        self._form = form
+        self._location = location
+        self._state = _State.READING
+        self._filename = ""
+        self._received = 0
+        self._part: Part | None = None
+        self._writer: HashingWriter | None = None
+
+    async def write(self, chunk: bytes) -> None:
+        """See BodySink. After an error nothing of the upload is left."""
+        try:
+            self._received += len(chunk)
+            if self._received > self._owner.max_size:
+                raise PayloadTooLarge(f"The upload has more than the {self._owner.max_size} bytes that are taken")
+            for event in self._form.feed(chunk):
+                if self._state is not _State.READING:
+                    continue  # the client went away while we waited for the disk
+                if isinstance(event, FileBegins):
+                    await self._begin(event.filename)
+                else:
+                    assert self._writer is not None
+                    await self._writer.write(event)
+        except OSError as error:
+            await self.abort()
+            raise as_host_error(error, "The upload") from None
+        except BaseException:
+            await self.abort()
+            raise
+
+    async def _begin(self, filename: str) -> None:
+        """The file comes: make its temporary file, in the folder it goes to if that is known already."""
+        library = self._library
+        if not normalize(filename) or not filename.strip():
+            raise BadRequest("The uploaded file has no name")
+        self._filename = filename
+        folder = str(self._default().path)
+        if "root" in self._form.fields or "path" in self._form.fields:
+            goal = destination(library.roots, self._form.fields, filename)
+            node = library.index.folder(goal.place.parent)
+            folder = node.real if node is not None else str(goal.root.path)
+
+        def make() -> Part:
+            with Folder(folder, library.reserved) as opened:
+                return Part(opened)
+
+        self._part = await library.thread(make)
+        self._writer = HashingWriter(self._part, library.pool)
+
+    def _default(self) -> Any:
+        root = self._library.roots.get("gcodes")
+        if root is None:
+            raise BadRequest("There is no folder for G-code")
+        return root
+
+    async def abort(self) -> None:
+        """See BodySink. Safe at any time, also twice."""
+        self._state = _State.ENDED
+        if self._writer is not None:
+            await self._writer.stop()
+        if self._part is not None:
+            part, self._part = self._part, None
+            await self._library.thread(part.discard)
+
+    async def finish(self) -> Reply:
+        """See BodySink: 201 and the item once it is durable and, for G-code, its metadata is known.
+
+        Raises:
+            HostError: the form is not complete, the checksum differs, or the file may not be where it should go.
+        """
+        if self._state is not _State.READING:
+            raise BadRequest("The upload has ended already")
+        work = asyncio.ensure_future(self._store())
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The host stops: what has begun is ended first, so that nothing half done is left.
+            await asyncio.wait([work])
+            work.exception()
+            raise
+
+    async def _store(self) -> Reply:
+        try:
+            self._form.close()
+            assert self._writer is not None
+            digest = await self._writer.finish()
+            goal = destination(self._library.roots, self._form.fields, self._filename)
+            wanted = self._form.fields.get("checksum", "").strip().lower()
+            if wanted and not hmac.compare_digest(wanted.encode(), digest.encode()):
+                raise UnprocessableContent("File checksum mismatch: the upload was damaged on its way; send it again")
+            return await self._place(goal)
+        except OSError as error:
+            raise as_host_error(error, "The upload") from None
+        finally:
+            await self.abort()
+
+    async def _place(self, goal: Destination) -> Reply:
+        library, place = self._library, self._library.canonical(goal.place)
+        new = library.topmost_new(goal.folder)
+        through = await self._linked(goal) if new is None else None
+        files = [place] if through is None else [place, through]
+        async with library.operation(files, [new] if new is not None else []) as made:
+            await library.thread(lambda: self._to_disk(goal))
+            await library.settle(place)
+            await self._scan(place)
+            if new is not None:
+                made.add(Action.CREATE_DIR, new)
+            for changed in files:
+                made.add(Action.CREATE_FILE, changed)
+            started, queued = await self._print(goal, place)
+        item = library.item(place) or listing.gone(place)
+        body = UploadResult(Action.CREATE_FILE.value, item)
+        if goal.is_gcode:
+            body = UploadResult(body.action, item, started, queued)
+        location = _absolute(self._request.headers, self._location(goal.place))
+        return Reply(body, 201, (("Location", location),))
+
+    async def _linked(self, goal: Destination) -> Place | None:
+        """The file behind a link at the destination; it is changed too, and known beforehand."""
+        entry = self._library.index.entry(goal.place)
+        if entry is None or not entry.link:
+            return None
+        spot = await self._library.thread(lambda: find_spot(self._library.roots, goal))
+        return spot.through
+
+    def _to_disk(self, goal: Destination) -> None:
+        """Give the content its place (blocking)."""
+        library = self._library
+        assert self._part is not None
+        with explained(f"Uploading to {goal.place}"):
+            _make_folders(goal, library)
+            spot = find_spot(library.roots, goal)
+            self._owner.printed.protect(os.path.join(spot.folder, spot.name))
+            with Folder(spot.folder, library.reserved) as folder:
+                if goal.unpack:
+                    _unpack(self._part, folder, spot)
+                else:
+                    _put(self._part, folder, spot)
+
+    async def _scan(self, place: Place) -> None:
+        if place.root == "gcodes" and is_scanned(place.path):
+            await self._library.scanning.scan(place.path)
+
+    async def _print(self, goal: Destination, place: Place) -> tuple[bool, bool]:
+        """Whether the print was started or queued. That it could not be is no failure of the upload."""
+        owner = self._owner
+        if not goal.is_gcode or self._form.fields.get("print") != "true":
+            return False, False
+        try:
+            if owner.starter is not None:
+                await owner.starter.start_print(place.path, self._request.user)
+                return True, False
+        except HostError as error:
+            _LOGGER.info("the uploaded file is not printed: %s", error.message)
+        try:
+            if owner.queue_prints and owner.queue is not None:
+                await owner.queue.queue_print(place.path, self._request.user)
+                return False, True
+        except HostError as error:
+            _LOGGER.info("the uploaded file is not queued: %s", error.message)
+        return False, False
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    try:
+        return max(0, int(headers.get("Content-Length") or 0))
+    except ValueError:
+        raise BadRequest("Content-Length is not a number") from None
+
+
+def _check_room(path: Path, length: int) -> None:
+    try:
+        total, _, free = disk_usage(str(path))
+    except OSError:
+        return
+    if length > free - min(ROOM, total // 20):
+        raise InsufficientStorage(f"There is not enough room for the upload of {length} bytes: {free} bytes are free")
+
+
+def _make_folders(goal: Destination, library: Library) -> None:
+    """Make the folder that the form asked for, with all above it."""
+    path = str(goal.root.path)
+    for name in goal.folder.path.split("/") if goal.folder.path else ():
+        with Folder(path, library.reserved) as folder:
+            found = folder.look(name)
+            if found is None:
+                os.mkdir(name, dir_fd=folder.fd)
+                folder.sync()
+            path = folder.join(name)
+    if not os.path.isdir(path):
+        raise BadRequest(f"{goal.folder} is a file; an upload needs a directory")
+
+
+def _put(part: Part, folder: Folder, spot: Spot) -> None:
+    """Rename, or copy across file systems."""
+    if part.device == os.fstat(folder.fd).st_dev:
+        part.place(folder, spot.name)
+        return
+    with new_part(folder) as copy:
+        _copy(part.fd, copy.fd)
+        copy.place(folder, spot.name)
+
+
+def _copy(source: int, target: int) -> None:
+    size, done = os.fstat(source).st_size, 0
+    while done < size and (sent := os.sendfile(target, source, done, min(size - done, 1 << 24))):
+        done += sent
+
+
+def _unpack(part: Part, folder: Folder, spot: Spot) -> None:
+    """Take the print and its picture out of a UFP container; the container itself is not kept."""
+    from moonraker_lite.gcode_metadata import extract_ufp
+
+    with ExitStack() as stack:
+        staging = stack.enter_context(new_part_folder(folder))
+        unpacked = Path(staging.join(spot.name))
+        try:
+            picture = extract_ufp(part.path, unpacked, Path(staging.join(THUMBS)))
+        except ValueError as error:
+            raise UnprocessableContent(str(error)) from None
+        os.rename(spot.name, spot.name, src_dir_fd=staging.fd, dst_dir_fd=folder.fd)
+        folder.sync()
+        if picture is not None:
+            os.makedirs(folder.join(THUMBS), exist_ok=True)
+            os.replace(picture, os.path.join(folder.join(THUMBS), picture.name))
+
+
+def _location(place: Place) -> str:
+    return f"/server/files/{quote(str(place))}"
+
+
+def _absolute(headers: Mapping[str, str], path: str) -> str:
+    """The full address of a path on this host as the client reached it; the path alone when that is not known."""
+    host = headers.get("Host") or ""
+    scheme = "https" if headers.get("X-Forwarded-Proto", "").lower() == "https" else "http"
+    return f"{scheme}://{host}{path}" if _HOST.fullmatch(host) else path
