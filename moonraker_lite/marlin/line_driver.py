@@ -16,6 +16,7 @@ from moonraker_lite.marlin.protocol import (
     LineProtocol,
     LinkStats,
     LinkTrouble,
+    State,
     Token,
 )
 
@@ -74,7 +75,7 @@ class MarlinLine:
     async def restart(self, timeout: float = 30.0) -> None:
         """Drop everything queued and shake hands again on the same link. LineError as `connect`."""
         if self._link is None or self._loop is None:
-            raise LineError("The printer is not connected")
+            raise LineError(self._why_not())
         self._shaking = self._loop.create_future()
         self._fail(self._protocol.reset(self._loop.time()), "The line to the printer was restarted")
         await self._handshake(timeout)
@@ -129,8 +130,8 @@ class MarlinLine:
         """
         loop = self._loop or asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
-        if self._link is None:
-            answer.set_exception(LineError("The printer is not connected"))
+        if self._link is None or not (emergency or self._protocol.usable):
+            answer.set_exception(LineError(self._why_not()))
             answer.exception()
             return answer
         token = self._protocol.send(command, loop.time(), emergency=emergency)
@@ -146,12 +147,19 @@ class MarlinLine:
 
         It goes out with `flush`, or by itself before the loop's next turn. LineError: not connected.
         """
-        if self._link is None or self._loop is None:
-            raise LineError("The printer is not connected")
+        if self._link is None or self._loop is None or not self._protocol.usable:
+            raise LineError(self._why_not())
         token = self._protocol.send(command, self._loop.time())
         if self._flush_due is None and not self._dispatching:
             self._flush_soon()
         return token
+
+    def _why_not(self) -> str:
+        if self._link is None:
+            return "The printer is not connected"
+        if self._protocol.state is State.HALTED:
+            return "The printer is halted: it must be reset first"
+        return "The line to the printer is out of step: it must be restarted first"
 
     def flush(self) -> None:
         """Put on the wire what the window permits, now."""
@@ -173,7 +181,7 @@ class MarlinLine:
     async def drained(self) -> None:
         """Wait until everything queued so far has been acknowledged. LineError when the session is lost."""
         if self._link is None or self._loop is None:
-            raise LineError("The printer is not connected")
+            raise LineError(self._why_not())
         tokens = set(self._protocol.unacknowledged())
         if tokens:
             drained: asyncio.Future[None] = self._loop.create_future()
@@ -183,7 +191,7 @@ class MarlinLine:
     async def writable(self) -> None:
         """Wait until at least half of the queue is free. LineError when the session is lost."""
         if self._link is None or self._loop is None:
-            raise LineError("The printer is not connected")
+            raise LineError(self._why_not())
         if self._protocol.can_accept() < self._half:
             free: asyncio.Future[None] = self._loop.create_future()
             self._writers.append(free)

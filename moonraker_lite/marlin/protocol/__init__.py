@@ -1,6 +1,6 @@
 """Marlin's serial line protocol, sans-IO: usable without a server, an event loop or a port."""
 
-from moonraker_lite.marlin.protocol.engine import LineProtocol
+from moonraker_lite.marlin.protocol.engine import LineProtocol, State
 from moonraker_lite.marlin.protocol.events import (
     Acknowledged,
     Busy,
@@ -27,5 +27,6 @@ __all__ = [
     "LinkStats",
     "LinkTrouble",
     "Resent",
+    "State",
     "Token",
 ]

@@ -20,29 +20,13 @@ from moonraker_lite.marlin.protocol.events import (
     LinkTrouble,
     Token,
 )
-from moonraker_lite.marlin.protocol.incoming import (
-    LineSplitter,
-    busy_kind,
-    decode,
-    error_text,
-    is_boot_sign,
-    is_halt,
-    is_temperature,
-    is_waiting,
-    last_line,
-    resend_number,
-)
+from moonraker_lite.marlin.protocol.handshake import Handshake, Step
+from moonraker_lite.marlin.protocol.incoming import Kind, LineSplitter, Reply, decode, interpret
 from moonraker_lite.marlin.protocol.session import Session, Verdict
 from moonraker_lite.marlin.protocol.stats import Health, LinkStats
 from moonraker_lite.marlin.protocol.wire import HELLO, clean, command_word, fit
 
 MAX_QUEUE = 1024
-
-HELLO_WAITS = (1.0, 1.0, 2.0, 2.0, 3.0, 5.0)
-HELLO_TROUBLE = 6
-VERIFY_WAIT = 0.5
-BOOT_QUIET = 0.25
-BOOT_LONGEST = 3.0
 
 USUAL_SLOTS = 4
 """Marlin's BUFSIZE where it is not told: commands that it takes out of the receive buffer."""
@@ -52,12 +36,8 @@ class State(enum.Enum):
     """Where the protocol stands."""
 
     CLOSED = "closed"
-    BOOTING = "booting"
-    """The board speaks its banner; nothing is sent until it is quiet."""
-    HELLO = "hello"
-    """M110 N0 is on its way."""
-    VERIFY = "verify"
-    """The first numbered line is on its way."""
+    """No link."""
+    SHAKING = "shaking hands"
     RUNNING = "running"
     HALTED = "halted"
     """The firmware was killed: only its reset helps."""
@@ -101,12 +81,9 @@ class LineProtocol:
         self._echo = ""
         self._swallow = False
         """The next bare `ok` belongs to a Resend."""
-        self._error: tuple[int, str] | None = None
-        """Number asked for and reason, of an `Error:` line whose `Resend:` has not come yet."""
-        self._hellos = 0
-        self._hello_at = 0.0
-        self._boot_since = 0.0
-        self._verified_by_bare = False
+        self._error: Reply | None = None
+        """An `Error:` line whose `Resend:` has not come yet."""
+        self._handshake = Handshake(0.0)
         self._session = Session(self._health, 1, 0.0)
 
     # -- what the owner calls -------------------------------------------------------------------------------------
@@ -147,6 +124,10 @@ class LineProtocol:
             body = body.replace(b"M110", b"M 110")
         if emergency:
             self._token += 1
+            if self._state in (State.CLOSED, State.HALTED, State.LOST):
+                self._raw.append(b"\n%b\n" % fit(body, 0))
+                self._later.append(Acknowledged(self._token))
+                return self._token
             # The newline before: had the end of the last line been lost, the emergency would be read as its tail.
             self._raw.append(b"\n%b\n" % fit(body, 0))
             self._session.emergency(self._token, now)
@@ -164,17 +145,17 @@ class LineProtocol:
         return (*tokens, *(token for token, _ in self._queue))
 
     def can_accept(self) -> int:
-        """How many more commands may be queued without exceeding the bounded queue."""
+        """How many more commands may be queued without exceeding the bounded queue; 0 while the firmware is halted."""
+        if self._state in (State.HALTED, State.LOST):
+            return 0
         return max(self._queue_size - len(self._queue), 0)
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Bytes from the firmware, cut anywhere."""
         events = self._take_later()
         for raw in self._splitter.feed(data):
-            if raw[:2] == b"ok":
-                self._on_ok(raw, now, events)
-            elif raw:
-                self._on_other(raw, now, events)
+            if raw:
+                self._on_reply(interpret(raw), now, events)
         return events
 
     def tick(self, now: float) -> list[Event]:
@@ -184,8 +165,8 @@ class LineProtocol:
             deadline = self._session.deadline()
             if deadline is not None and now >= deadline:
                 self._session.ask(now, self._raw, events)
-        elif self._state in _SHAKING and now >= self._hello_at:
-            self._on_hello_time(now, events)
+        elif self._state is State.SHAKING and now >= self._handshake.due:
+            self._go_on_shaking(now, events)
         return events
 
     def next_deadline(self) -> float | None:
@@ -194,7 +175,7 @@ class LineProtocol:
             return 0.0
         if self._state is State.RUNNING:
             return self._session.deadline()
-        return self._hello_at if self._state in _SHAKING else None
+        return self._handshake.due if self._state is State.SHAKING else None
 
     def data_to_send(self, now: float) -> bytes:
         """What goes on the wire now; empty when nothing may go."""
@@ -220,6 +201,11 @@ class LineProtocol:
     def state(self) -> State:
         """Where the protocol stands."""
         return self._state
+
+    @property
+    def usable(self) -> bool:
+        """Commands are, or after the handshake will be, sent: neither closed nor halted nor lost."""
+        return self._state in (State.SHAKING, State.RUNNING)
 
     @property
     def ready(self) -> bool:
@@ -284,30 +270,19 @@ class LineProtocol:
 
     def _say_hello(self, now: float) -> None:
         self._new_session(now)
-        self._state = State.HELLO
-        self._hellos = 0
-        self._hello_at = now
+        self._state = State.SHAKING
+        self._handshake = Handshake(now)
 
-    def _on_hello_time(self, now: float, events: list[Event]) -> None:
-        """Time for the next step of the handshake: nothing, or not enough, was answered."""
-        if self._state is State.VERIFY and self._verified_by_bare:
+    def _go_on_shaking(self, now: float, events: list[Event]) -> None:
+        """Time for the next step: the banner is over, or nothing (or too little) was answered."""
+        shake = self._handshake
+        if shake.step is Step.VERIFY and shake.bare_ok:
             self._session.settle_first(now, events)
             self._run(events)
             return
-        if self._state is State.BOOTING:
-            self._hellos = 0
-        self._state = State.HELLO
         self._raw.append(HELLO)
-        self._hello_at = now + HELLO_WAITS[min(self._hellos, len(HELLO_WAITS) - 1)]
-        self._hellos += 1
-        if self._hellos == HELLO_TROUBLE:
+        if shake.hello(now):
             events.append(LinkTrouble("The printer does not answer: is it on, and are port and baud rate right?"))
-
-    def _verify(self, now: float) -> None:
-        self._state = State.VERIFY
-        self._verified_by_bare = False
-        self._session.begin(now, self._raw)
-        self._hello_at = now + 2.0
 
     def _run(self, events: list[Event]) -> None:
         self._state = State.RUNNING
@@ -315,72 +290,78 @@ class LineProtocol:
 
     def _boot(self, now: float, events: list[Event]) -> None:
         """The board boots: what was sent is lost."""
-        if self._state in (State.RUNNING, State.HALTED, State.LOST):
+        if self._state is State.SHAKING:
+            # What is queued waits for the end of the handshake; only emergencies can be on the wire before it.
+            self._session.settle_extras(events)
+            self._raw.clear()
+        else:
             self._health.resets += 1
             tokens, on_wire = self._drop()
             events.append(FirmwareReset(tokens, on_wire))
-        else:
-            # What is queued waits for the end of the handshake; only emergencies can be on the wire before it.
-            events.extend(Acknowledged(token) for token in self._session.untold()[0])
         self._new_session(now)
-        self._raw.clear()
-        self._state = State.BOOTING
-        self._boot_since = now
-        self._hello_at = now + BOOT_QUIET
+        self._state = State.SHAKING
+        self._handshake.boot(now)
 
     # -- replies --------------------------------------------------------------------------------------------------
 
-    def _on_ok(self, raw: bytes, now: float, events: list[Event]) -> None:
-        """A line that begins with `ok`: bare, `ok N12 P15 B3`, `ok P15 B3`, `ok 12`, `ok T:21.0 /0.0`."""
-        if raw[-1:] == b"\r":
-            raw = raw.rstrip(b"\r")
-        if self._error is not None:
-            # The error was followed by this `ok`: the `Resend:` between them was lost.
-            (number, reason), self._error = self._error, None
-            self._on_resend(number, reason, now, events, paired=False)
-        session = self._session
-        if len(raw) == 2:
-            if self._swallow:
+    def _on_reply(self, reply: Reply, now: float, events: list[Event]) -> None:
+        kind = reply.kind
+        if kind in _OKS:
+            lonely, self._error = self._error, None
+            if lonely is not None:
+                # An error, and now its `ok`: the `Resend:` between them was lost.
+                self._on_resend(lonely.number, lonely.text, now, events, paired=False)
+            if kind is Kind.OK and self._swallow:
                 self._swallow = False
-            elif self._state is not State.RUNNING:
-                self._on_handshake_ok(now, events)
-            elif session.numbered:
-                session.ok_unnumbered(now, events)
-            else:
-                session.ok_anonymous(now, events)
-            return
-        if raw[2:3] not in _AFTER_OK:
-            self._on_other(raw, now, events)
-            return
-        self._swallow = False
-        if raw[3:4] == b"N" and self._on_numbered(raw, now, events):
-            return
-        payload = raw[3:].strip()
-        if payload[:1] in (b"P", b"B") and payload[1:2].isdigit():
-            if self._state is not State.RUNNING:
-                self._on_handshake_ok(now, events)
-            elif session.numbered:
-                session.ok_unnumbered(now, events)
-            else:
-                session.ok_anonymous(now, events)
-            return
-        self._on_payload(raw, payload, now, events)
-
-    def _on_numbered(self, raw: bytes, now: float, events: list[Event]) -> bool:
-        """`ok N12 P15 B3`; False where it is none, damaged for instance."""
-        parts = raw.split()
-        try:
-            number = int(parts[1][1:])
+                return
+            self._swallow = False
+            if reply.text:
+                events.append(Line(decode(reply.line)))
+                self._session.reply(reply.text)
             if self._state is State.RUNNING:
-                self._session.ok_numbered(number, now, events)
-                if len(parts) == 4:
-                    self._on_buffers(int(parts[2][1:]), int(parts[3][1:]))
-                return True
-        except ValueError:
-            return False
-        self._session.numbered = True
-        self._on_handshake_ok(now, events)
-        return True
+                self._on_ok(reply, now, events)
+            elif self._state is State.SHAKING:
+                self._on_handshake_ok(reply, now, events)
+        elif kind is Kind.RESEND:
+            error, self._error = self._error, None
+            paired = error is not None and error.number == reply.number
+            self._on_resend(reply.number, error.text if error else "resend", now, events, paired=paired)
+        elif kind is Kind.BUSY:
+            self._session.busy(now, keepalive=True)
+            self._handshake.busy(now)
+            events.append(Busy(reply.text))
+        elif kind is not Kind.EMPTY:
+            events.append(Line(decode(reply.line)))
+            self._on_line(reply, now, events)
+            self._handshake.heard(now)
+
+    def _on_ok(self, reply: Reply, now: float, events: list[Event]) -> None:
+        kind = reply.kind
+        session = self._session
+        if kind is Kind.OK_NUMBERED:
+            session.ok_numbered(reply.number, now, events)
+            if reply.slots >= 0:
+                self._on_buffers(reply.planner, reply.slots)
+        elif kind is Kind.OK_TEMPERATURE:
+            session.ok_mark(now, events)
+        elif session.numbered:
+            session.ok_unnumbered(now, events)
+        else:
+            session.ok_anonymous(now, events)
+
+    def _on_handshake_ok(self, reply: Reply, now: float, events: list[Event]) -> None:
+        shake = self._handshake
+        if reply.kind is Kind.OK_NUMBERED and reply.slots >= 0:
+            self._session.numbered = True
+        if shake.step is Step.HELLO:
+            shake.verify(now)
+            self._session.begin(now, self._raw)
+        elif shake.step is Step.VERIFY:
+            if reply.kind is Kind.OK_TEMPERATURE:
+                self._session.ok_mark(now, events)
+                self._run(events)
+            else:
+                shake.answered_barely(now)
 
     def _on_buffers(self, planner: int, slots: int) -> None:
         if self._health.note_buffers(planner, slots) or not self._knows_buffers:
@@ -388,111 +369,45 @@ class LineProtocol:
             self._session.pace.set_limit(self._limit())
         self._session.note_planner(planner, len(self._queue))
 
-    def _on_payload(self, raw: bytes, payload: bytes, now: float, events: list[Event]) -> None:
-        """`ok` with an answer behind it."""
-        text = decode(payload)
-        session = self._session
-        if payload.isdigit():
-            # Repetier numbers its oks so.
-            if self._state is State.RUNNING and session.sent.acked < int(payload) < session.sent.cursor:
-                session.ok_numbered(int(payload), now, events)
-            return
-        events.append(Line(decode(raw)))
-        session.reply(text)
-        temperature = b"T:" in payload or b"B:" in payload
-        if self._state is State.VERIFY and temperature:
-            session.ok_mark(now, events)
-            self._run(events)
-        elif self._state is not State.RUNNING:
-            self._on_handshake_ok(now, events)
-        elif temperature:
-            session.ok_mark(now, events)
-        elif session.numbered:
-            session.ok_unnumbered(now, events)
-        else:
-            session.ok_anonymous(now, events)
-
-    def _on_handshake_ok(self, now: float, events: list[Event]) -> None:
-        if self._state is State.HELLO:
-            self._verify(now)
-        elif self._state is State.VERIFY and not self._verified_by_bare:
-            # Of a second hello, or of a firmware that does not answer M105 with `ok T:`: the next half second tells.
-            self._verified_by_bare = True
-            self._hello_at = now + VERIFY_WAIT
-
-    def _on_other(self, raw: bytes, now: float, events: list[Event]) -> None:
-        """Any line that is no `ok`."""
-        line = raw.rstrip(b"\r").strip(b"\x00")
-        if not line:
-            return
-        number = resend_number(line)
-        if number is not None:
-            error, self._error = self._error, None
-            self._on_resend(
-                number,
-                error[1] if error is not None else "resend",
-                now,
-                events,
-                paired=error is not None and error[0] == number,
-            )
-            return
-        busy = busy_kind(line)
-        if busy is not None:
-            self._session.busy(now, keepalive=True)
-            if self._state in _SHAKING:
-                self._hello_at = max(self._hello_at, now + HELLO_WAITS[-1])
-            events.append(Busy(busy))
-            return
-        self._on_text(line, now, events)
-
-    def _on_text(self, line: bytes, now: float, events: list[Event]) -> None:
-        text = decode(line)
-        events.append(Line(text))
-        error = error_text(line)
-        if error is not None:
-            self._on_error(line, text, now, events)
-        elif is_temperature(line):
-            if is_waiting(line):
-                self._session.busy(now, keepalive=False)
-        elif is_boot_sign(line):
-            if self._state is not State.BOOTING and not self._session.speaks_of(line.strip()):
+    def _on_line(self, reply: Reply, now: float, events: list[Event]) -> None:
+        """A line that is neither `ok` nor a request."""
+        kind = reply.kind
+        if kind is Kind.TEXT:
+            self._learn(reply)
+            self._session.reply(reply.text)
+        elif kind is Kind.HEATING:
+            self._session.busy(now, keepalive=False)
+        elif kind is Kind.LINE_ERROR:
+            self._error = reply
+        elif kind is Kind.HALT:
+            self._halt(reply.text, events)
+        elif kind is Kind.ERROR:
+            self._session.reply(decode(reply.line))
+        elif kind is Kind.BOOT:
+            booting = self._state is State.SHAKING and self._handshake.step is Step.BOOT
+            if not booting and not self._session.speaks_of(reply.line.strip()):
                 self._boot(now, events)
-        elif line == b"wait" or line[:2] == b"//":
-            pass
-        else:
-            self._learn(line)
-            if line[:5] == b"echo:":
-                self._echo = text[5:].strip()
-            self._session.reply(text)
-        if self._state is State.BOOTING and now - self._boot_since < BOOT_LONGEST:
-            self._hello_at = now + BOOT_QUIET
 
-    def _learn(self, line: bytes) -> None:
-        """What M115 says of the firmware's buffers and of its emergency parser."""
-        if line[:14] == b"FIRMWARE_NAME:":
+    def _learn(self, reply: Reply) -> None:
+        """What M115 says of the firmware's buffers and of its emergency parser; and the last `echo:`."""
+        line = reply.line
+        if line[:5] == b"echo:":
+            self._echo = reply.text[5:].strip()
+        elif line[:14] == b"FIRMWARE_NAME:":
             self._knows_buffers = self._knows_buffers or b"Marlin" in line
+            self._session.pace.set_limit(self._limit())
         elif line[:20] == b"Cap:EMERGENCY_PARSER":
             self._emergency_parser = line[20:22] == b":1"
-        else:
-            return
-        self._session.pace.set_limit(self._limit())
+            self._session.pace.set_limit(self._limit())
 
-    def _on_error(self, line: bytes, text: str, now: float, events: list[Event]) -> None:
-        number = last_line(line)
-        message = text.partition(":")[2].strip()
-        if number is not None:
-            self._error = (number + 1, message.partition(", Last Line")[0])
-        elif is_halt(line):
-            self._on_halt(message, events)
-        else:
-            self._session.reply(text)
-
-    def _on_halt(self, message: str, events: list[Event]) -> None:
+    def _halt(self, message: str, events: list[Event]) -> None:
         if self._state is State.HALTED:
             return
         if message.startswith("Printer halted") and self._echo:
             # The bare kill message says nothing; the reason is in the line before.
             message = f"{self._echo}: {message}"
+        # M112 and its like have done what they were sent for.
+        self._session.settle_extras(events)
         tokens, on_wire = self._drop()
         self._state = State.HALTED
         events.append(Fatal(message, tokens, on_wire))
@@ -500,13 +415,12 @@ class LineProtocol:
     def _on_resend(self, number: int, reason: str, now: float, events: list[Event], *, paired: bool) -> None:
         """The firmware asks for a line. The bare `ok` that follows acknowledges nothing."""
         self._swallow = True
-        if self._state is State.VERIFY:
-            # Line 1 is repeated; any other number says that the hello was not heard.
-            if number == 1:
-                self._session.begin(now, self._raw)
-            else:
-                self._state = State.HELLO
-                self._hello_at = now + 0.05
+        if self._state is State.SHAKING:
+            if self._handshake.step is Step.VERIFY:
+                if number == 1:
+                    self._session.begin(now, self._raw)
+                else:
+                    self._handshake.refused(now)
             return
         if self._state is not State.RUNNING:
             return
@@ -514,19 +428,10 @@ class LineProtocol:
         if verdict is Verdict.RESET:
             self._boot(now, events)
         elif verdict is Verdict.LOST:
-            self._drop_lost(number, events)
-
-    def _drop_lost(self, number: int, events: list[Event]) -> None:
-        tokens, _ = self._drop()
-        self._state = State.LOST
-        events.append(
-            LinkTrouble(
-                f"The printer asks for line {number}, which cannot be: it counts other lines than were sent.",
-                recoverable=False,
-                unacknowledged=tokens,
-            )
-        )
+            tokens, _ = self._drop()
+            self._state = State.LOST
+            message = f"The printer asks for line {number}, which cannot be: it counts other lines than were sent."
+            events.append(LinkTrouble(message, recoverable=False, unacknowledged=tokens))
 
 
-_SHAKING = (State.BOOTING, State.HELLO, State.VERIFY)
-_AFTER_OK = (b" ", b"\t", b".", b":")
+_OKS = frozenset((Kind.OK, Kind.OK_NUMBERED, Kind.OK_UNNUMBERED, Kind.OK_TEMPERATURE, Kind.OK_PAYLOAD))

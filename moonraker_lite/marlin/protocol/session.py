@@ -337,9 +337,8 @@ class Session:
         if sent.acked >= number:
             self._sync_soon = True
         sent.rewind(number)
-        while self._extras:
-            # Flushed by the error or not, an emergency was acted on when it arrived.
-            events.append(Acknowledged(self._extras.popleft()[0]))
+        # Flushed by the error or not, an emergency was acted on when it arrived.
+        self.settle_extras(events)
         self.hold_until = now + max(self.pace.repeat(number), self._settling(behind))
         events.append(Resent(number, reason))
         trouble = self.pace.trouble()
@@ -412,7 +411,7 @@ class Session:
         self._asked += 1
         self._ask_soon = False
         self._quiet_since = now
-        self._drop_extras(events)
+        self.settle_extras(events)
         self._probe_heard = False
         line = self._bind_mark(now)
         self._probe = line.number
@@ -426,8 +425,8 @@ class Session:
             out.append(line.wire)
         self._tell_silence(now, events)
 
-    def _drop_extras(self, events: list[Event]) -> None:
-        """An emergency line that is not answered in time is not waited for: it acts at once or not at all."""
+    def settle_extras(self, events: list[Event]) -> None:
+        """Emergency lines are waited for no longer: they act when they arrive, or not at all."""
         while self._extras:
             self.health.acknowledged += 1
             events.append(Acknowledged(self._extras.popleft()[0]))

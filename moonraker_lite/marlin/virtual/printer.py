@@ -15,7 +15,7 @@ from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults
 
 MAX_UNREAD = 64 * 1024
 _READ_SIZE = 4096
-_POLL_CLOSED = 0.2
+_POLL_CLOSED = 0.05
 """Seconds between looks whether a host has opened the port; a closed pty cannot be waited for."""
 _READS_PER_TURN = 64
 
