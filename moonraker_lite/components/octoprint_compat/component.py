@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from moonraker_lite.api.endpoint import Via, endpoint
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.replies import Reply
-from moonraker_lite.api.request import Request
+from moonraker_lite.api.request import BodySink, Request
 from moonraker_lite.component import Component
+from moonraker_lite.components.file_manager.manager import FileManager
 from moonraker_lite.components.printer import Printer
 from moonraker_lite.errors import BadRequest, Conflict, HostError, Unavailable
 from moonraker_lite.klippy import KlippyClient, KlippyError, StatusHub
@@ -47,10 +49,17 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
     """Answers slicers as OctoPrint would."""
 
     def __init__(
-        self, settings: OctoPrintSettings, klippy: KlippyClient, hub: StatusHub, printer: Printer, facts: HostFacts
+        self,
+        settings: OctoPrintSettings,
+        klippy: KlippyClient,
+        hub: StatusHub,
+        printer: Printer,
+        files: FileManager,
+        facts: HostFacts,
     ) -> None:
         self._settings = settings
         self._klippy = klippy
+        self._files = files
         self._printer = printer
         self._facts = facts
         self._watch = PrinterWatch(klippy, hub)
@@ -110,6 +119,11 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
         """The one printer profile."""
         return bodies.profiles_body()
 
+    @_octoprint("POST", "/api/files/local", stream=True)
+    async def upload(self, request: Request) -> BodySink:
+        """Upload a file as with /server/files/upload: a form with `file`, and perhaps `root`, `path` and `print`."""
+        return await self._files.open_upload(request, _location)
+
     @_octoprint("POST", "/api/files/moonraker/{root}/{filename:rest}")
     async def select(self, request: Request, params: SelectParams) -> Reply:
         """Select a file and, with `print`, start printing it. Selecting alone does nothing."""
@@ -117,9 +131,16 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
             raise BadRequest(f"Unsupported Command: {params.command}")
         if params.root != "gcodes":
             raise BadRequest("File must be located in the 'gcodes' root")
+        if not self._files.exists(params.filename):
+            raise BadRequest("File does not exist")
         if params.print:
             try:
                 await self._printer.start_print(params.filename, request.user.name if request.user else None)
             except (KlippyError, Unavailable) as error:
                 raise Conflict(error.message) from None
         return Reply(None, 204)
+
+
+def _location(path: str) -> str:
+    """Where Cura finds the uploaded file again, to select it: the path below /api of "gcodes/sub/a.gcode"."""
+    return f"/api/files/moonraker/{quote(path)}"
