@@ -12,6 +12,8 @@ COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.data_store:DataStore",
     "moonraker_lite.components.database:DatabaseApi",
     "moonraker_lite.components.file_manager.manager:FileManager",
+    "moonraker_lite.components.history.component:History",
+    "moonraker_lite.components.job_queue:JobQueue",
     "moonraker_lite.components.machine:Machine",
     "moonraker_lite.components.octoprint_compat:OctoPrintCompat",
     "moonraker_lite.components.printer:Printer",

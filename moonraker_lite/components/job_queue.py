@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from moonraker_lite.api.endpoint import endpoint
-from moonraker_lite.api.request import Request
+from moonraker_lite.api.request import Request, User
 from moonraker_lite.component import Component
-from moonraker_lite.components.file_manager import FileManager
+from moonraker_lite.components.file_manager.manager import FileManager
 from moonraker_lite.components.printer import Printer
 from moonraker_lite.errors import BadRequest, HostError
 from moonraker_lite.events import Events
@@ -132,7 +132,8 @@ class JobQueue(Component, section="job_queue"):
         self._ends: list[Callable[[], None]] = []
 
     async def start(self) -> None:
-        """Begin to watch for prints that are complete."""
+        """Begin to watch for prints that are complete, and to take uploads that are to be queued."""
+        self._files.set_print_queue(self)
         self._ends = [
             self._events.subscribe(KlippyStateChanged, self._on_printer),
             self._hub.watch({"print_stats": ("state",)}, self._on_status),
@@ -146,6 +147,14 @@ class JobQueue(Component, section="job_queue"):
             timer.cancel()
         await self._tasks.close()
 
+    async def queue_print(self, filename: str, user: User | None) -> None:
+        """Add a file at the end, on behalf of `user`.
+
+        Raises:
+            BadRequest: there is no such file, or the queue is full.
+        """
+        self._add([filename], user)
+
     # -- endpoints -----------------------------------------------------------------------------------------
 
     @endpoint("GET", "/server/job_queue/status", rpc="server.job_queue.status")
@@ -156,21 +165,7 @@ class JobQueue(Component, section="job_queue"):
     @endpoint("POST", "/server/job_queue/job", rpc="server.job_queue.post_job")
     async def post_job(self, request: Request, params: PostParams) -> QueueStatus:
         """Add files at the end; all of them or, if one does not exist, none."""
-        for filename in params.filenames:
-            if not self._files.exists(filename):
-                raise BadRequest(f"G-Code File {filename} does not exist")
-        kept = 0 if params.reset else len(self._jobs)
-        if kept + len(params.filenames) > MAX_JOBS:
-            raise BadRequest(f"The queue takes no more than {MAX_JOBS} jobs")
-        if params.reset:
-            self._jobs.clear()
-        user = request.user.name if request.user is not None else None
-        for filename in params.filenames:
-            job = _Job(secrets.token_hex(8).upper(), filename, user, time.time())
-            self._jobs[job.id] = job
-        self._notify("jobs_added")
-        if self._state is QueueState.READY:
-            self._load(0.0)
+        self._add(params.filenames, request.user, params.reset)
         return self._status()
 
     @endpoint("DELETE", "/server/job_queue/job", rpc="server.job_queue.delete_job")
@@ -209,6 +204,21 @@ class JobQueue(Component, section="job_queue"):
         return self._status()
 
     # -- the queue at work ---------------------------------------------------------------------------------
+
+    def _add(self, filenames: list[str], user: User | None, reset: bool = False) -> None:
+        for filename in filenames:
+            if not self._files.exists(filename):
+                raise BadRequest(f"G-Code File {filename} does not exist")
+        if len(filenames) + (0 if reset else len(self._jobs)) > MAX_JOBS:
+            raise BadRequest(f"The queue takes no more than {MAX_JOBS} jobs")
+        if reset:
+            self._jobs.clear()
+        for filename in filenames:
+            job = _Job(secrets.token_hex(8).upper(), filename, user.name if user is not None else None, time.time())
+            self._jobs[job.id] = job
+        self._notify("jobs_added")
+        if self._state is QueueState.READY:
+            self._load(0.0)
 
     def _load(self, delay: float, gcode: str = "") -> bool:
         """Begin with the first job if there is one and the printer can; says whether."""

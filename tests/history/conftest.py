@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,10 +40,20 @@ async def fake(tmp_path: Path) -> AsyncIterator[FakeKlippy]:
 
 
 async def until_ready(host: Host) -> None:
-    """Wait until the host's components have heard that the printer is ready."""
-    async with RpcClient(host.port) as client:
-        await client.until(lambda: host.klippy.state.text == "ready")
-        await client.until(lambda: host.hub.value("print_stats", "state") is not None)
+    """Wait until clients are told that the printer is ready; called right after the host's start."""
+    ready = asyncio.Event()
+    plain = host.events.notify
+
+    def notify(name: str, *params: Any, latest: bool = False) -> None:
+        plain(name, *params, latest=latest)
+        if name == "klippy_ready":
+            ready.set()
+
+    host.events.notify = notify  # type: ignore[method-assign]
+    async with asyncio.timeout(8):
+        await ready.wait()
+        while host.hub.value("print_stats", "state") is None:
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import msgspec
 from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
-from moonraker_lite.components.file_manager import FileManager
-from moonraker_lite.components.history.files import is_there
+from moonraker_lite.components.file_manager.manager import FileManager
+from moonraker_lite.components.history.files import Presence
 from moonraker_lite.components.history.prints import FIELDS, Status
 from moonraker_lite.components.history.recorder import NO_USER, Checkpoint, Recorder, job_id, live
 from moonraker_lite.components.history.store import JobRow, JobStore
@@ -160,9 +160,9 @@ class History(Component, section="history"):
     # -- telling clients -----------------------------------------------------------------------------------
 
     def _announce(self, action: Literal["added", "finished"], row: JobRow) -> None:
-        self._events.notify("history_changed", HistoryChange(action, self._job(row)))
+        self._events.notify("history_changed", HistoryChange(action, self._job(row, Presence(self._files))))
 
-    def _job(self, row: JobRow) -> Job:
+    def _job(self, row: JobRow, presence: Presence) -> Job:
         current = self._tracker.print
         if current is not None and self._recorder.running and row.id == self._recorder.job:
             row = live(row, current.stats)
@@ -178,7 +178,7 @@ class History(Component, section="history"):
             row.filament_used,
             msgspec.Raw(row.metadata),
             msgspec.Raw(row.auxiliary_data),
-            is_there(self._files, row.filename, row.metadata),
+            presence.of(row.filename, row.metadata),
         )
 
     # -- endpoints -----------------------------------------------------------------------------------------
@@ -193,7 +193,8 @@ class History(Component, section="history"):
         rows = await self._store.rows(
             min(limit, _MANY), min(max(params.start, 0), _MANY), params.before, params.since, order == "ASC"
         )
-        return JobList(len(rows), [self._job(row) for row in rows])
+        presence = Presence(self._files)
+        return JobList(len(rows), [self._job(row, presence) for row in rows])
 
     @endpoint("GET", "/server/history/job", rpc="server.history.get_job")
     async def get_job(self, request: Request, params: JobParams) -> JobAnswer:
@@ -201,7 +202,7 @@ class History(Component, section="history"):
         row = await self._store.get(_number(params.uid))
         if row is None:
             raise _unknown(params.uid)
-        return JobAnswer(self._job(row))
+        return JobAnswer(self._job(row, Presence(self._files)))
 
     @endpoint("DELETE", "/server/history/job", rpc="server.history.delete_job")
     async def delete_job(self, request: Request, params: DeleteParams) -> Deleted:

@@ -79,19 +79,19 @@ class Recorder:
                 await self._store.checkpoint(self.job, change.print, change.left_open)
 
     async def _begin(self, run: Print, user: str) -> None:
-        metadata = snapshot(await self._files.metadata(run.filename))
+        metadata = await snapshot(self._files, run.filename)
         self.job, self.running = None, False
         self.job = job = await self._store.add(run, user, metadata or b"{}")
         self.running = True
         await self._tell("added", job)
-        await self._files.set_job(run.filename, job_id(job), run.start_time)
+        self._files.set_job(run.filename, job_id(job), run.start_time)
 
     async def _end(self, change: Ended) -> None:
         if self.job is None or not self.running:
             await self._store.set_last_print(LastPrint.of(change.stats))
             return
         job, self.running = self.job, False
-        metadata = snapshot(await self._files.metadata(change.stats.filename))
+        metadata = await snapshot(self._files, change.stats.filename)
         await self._store.end(job, change.status, change.stats, change.end_time, metadata, change.resumable)
         await self._tell("finished", job)
 
