@@ -16,6 +16,7 @@ COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.job_queue:JobQueue",
     "moonraker_lite.components.machine:Machine",
     "moonraker_lite.components.octoprint_compat:OctoPrintCompat",
+    "moonraker_lite.components.print_on_upload:PrintOnUpload",
     "moonraker_lite.components.printer:Printer",
     "moonraker_lite.components.printer:PrinterBridge",
     "moonraker_lite.components.server:Server",

@@ -104,6 +104,8 @@ async def test_states_of_a_print(client: ApiClient, printing_host: tuple[Host, F
     assert again.status == 409
     await client.rpc("printer.print.pause")
     await state_of(client, "Paused")
+    again = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
+    assert again.status == 409
     await client.rpc("printer.print.cancel")
     await state_of(client, "Error")
     want = [row for row in records("15_octoprint_compat") if row["name"] == "GET /api/printer"][-1]["response"]["json"]

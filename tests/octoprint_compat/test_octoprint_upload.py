@@ -87,6 +87,11 @@ async def test_cura_selects_and_prints_what_it_has_uploaded(make_host: MakeHost)
         assert (await upload(client, ("print", "true"), ("file", ("c.gcode", GCODE)))).status == 403
         other = await upload(client, ("print", "true"), ("file", ("other.gcode", GCODE)))
         assert (other.status, other.json["print_started"]) == (201, False)
+        await client.rpc("printer.print.pause")
+        while (await client.get("/api/job")).json["state"] != "Paused":
+            await asyncio.sleep(0.02)
+        other = await upload(client, ("print", "true"), ("file", ("other.gcode", GCODE)))
+        assert (other.status, other.json["print_started"]) == (201, False)
         await client.rpc("printer.print.cancel")
         while (await client.get("/api/job")).json["state"] != "Error":
             await asyncio.sleep(0.02)

@@ -22,10 +22,22 @@ from moonraker_lite.klippy import KlippyClient
 from moonraker_lite.tasks import TaskOwner
 
 from . import facts, peripherals
+from .answers import (
+    CanParams,
+    Notification,
+    PasswordParams,
+    ProcStats,
+    ProcStatUpdate,
+    ServiceParams,
+    SudoInfo,
+    SudoParams,
+    SystemInfo,
+    SystemInfoAnswer,
+)
 from .canbus import CanNode, find_nodes
-from .monitor import LoopLag, Monitor
-from .network import CanInterface, NetworkInterface, can_interfaces, interfaces
-from .samples import MemoryUsage, ProcessUsage, Sample, Sampler, Traffic
+from .monitor import Monitor
+from .network import can_interfaces, interfaces
+from .samples import Sample, Sampler
 from .services import Action, ServiceState, allowed_names, find_provider, unit_of
 from .settings import MachineSettings
 from .throttle import Throttled, ThrottleWatch
@@ -34,82 +46,6 @@ FOLLOW_UP = (0.5, 2.0, 5.0)  # seconds after an action at which the states of se
 SERVICES_AGE = 2.0  # seconds for which the states of services are good enough for another client
 _LOGGER = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
-
-
-class SystemInfo(msgspec.Struct, frozen=True):
-    """What the machine is; see the modules of the parts."""
-
-    python: facts.PythonInfo
-    cpu_info: facts.CpuInfo
-    sd_info: dict[str, str | int]
-    distribution: facts.Distribution
-    virtualization: facts.Virtualization
-    network: dict[str, NetworkInterface]
-    canbus: dict[str, CanInterface]
-    provider: str
-    available_services: list[str]
-    service_state: dict[str, ServiceState]
-    instance_ids: dict[str, str]
-
-
-class SystemInfoAnswer(msgspec.Struct, frozen=True):
-    system_info: SystemInfo
-
-
-class ProcStats(msgspec.Struct, frozen=True):
-    """`system_uptime` is in seconds. `event_loop` is ours: how late the server's own work is."""
-
-    moonraker_stats: list[ProcessUsage]
-    throttled_state: Throttled | None
-    cpu_temp: float | None
-    network: dict[str, Traffic]
-    system_cpu_usage: dict[str, float]
-    system_uptime: float
-    system_memory: MemoryUsage
-    websocket_connections: int
-    event_loop: LoopLag
-
-
-class ProcStatUpdate(msgspec.Struct, frozen=True):
-    """The payload of notify_proc_stat_update."""
-
-    moonraker_stats: ProcessUsage
-    cpu_temp: float | None
-    network: dict[str, Traffic]
-    system_cpu_usage: dict[str, float]
-    system_memory: MemoryUsage
-    websocket_connections: int
-
-
-class Notification(msgspec.Struct, frozen=True):
-    jsonrpc: str
-    method: str
-    params: tuple[ProcStatUpdate]
-
-
-class ServiceParams(msgspec.Struct, frozen=True):
-    service: str
-
-
-class SudoParams(msgspec.Struct, frozen=True):
-    check_access: bool = False
-
-
-class PasswordParams(msgspec.Struct, frozen=True):
-    password: str
-
-
-class CanParams(msgspec.Struct, frozen=True):
-    interface: str = "can0"
-
-
-class SudoInfo(msgspec.Struct, frozen=True):
-    """`sudo_access` is None while nobody has asked to check it."""
-
-    sudo_access: bool | None
-    linux_user: str
-    sudo_requested: bool = False
-    request_messages: tuple[str, ...] = ()
 
 
 class Machine(Component, section="machine"):

@@ -134,6 +134,8 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
         if not self._files.exists(params.filename):
             raise BadRequest("File does not exist")
         if params.print:
+            if self._watch.state in ("Printing", "Paused"):
+                raise Conflict("The printer is busy with another print")
             try:
                 await self._printer.start_print(params.filename, request.user.name if request.user else None)
             except (KlippyError, Unavailable) as error:

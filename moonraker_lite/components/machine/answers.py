@@ -1,0 +1,88 @@
+"""Wire types of /machine: arguments, answers and the notification, in the order and with the names of Moonraker."""
+
+from __future__ import annotations
+
+import msgspec
+
+from . import facts
+from .monitor import LoopLag
+from .network import CanInterface, NetworkInterface
+from .samples import MemoryUsage, ProcessUsage, Traffic
+from .services import ServiceState
+from .throttle import Throttled
+
+
+class SystemInfo(msgspec.Struct, frozen=True):
+    """What the machine is; see the modules of the parts."""
+
+    python: facts.PythonInfo
+    cpu_info: facts.CpuInfo
+    sd_info: dict[str, str | int]
+    distribution: facts.Distribution
+    virtualization: facts.Virtualization
+    network: dict[str, NetworkInterface]
+    canbus: dict[str, CanInterface]
+    provider: str
+    available_services: list[str]
+    service_state: dict[str, ServiceState]
+    instance_ids: dict[str, str]
+
+
+class SystemInfoAnswer(msgspec.Struct, frozen=True):
+    system_info: SystemInfo
+
+
+class ProcStats(msgspec.Struct, frozen=True):
+    """`system_uptime` is in seconds. `event_loop` is ours: how late the server's own work is."""
+
+    moonraker_stats: list[ProcessUsage]
+    throttled_state: Throttled | None
+    cpu_temp: float | None
+    network: dict[str, Traffic]
+    system_cpu_usage: dict[str, float]
+    system_uptime: float
+    system_memory: MemoryUsage
+    websocket_connections: int
+    event_loop: LoopLag
+
+
+class ProcStatUpdate(msgspec.Struct, frozen=True):
+    """The payload of notify_proc_stat_update."""
+
+    moonraker_stats: ProcessUsage
+    cpu_temp: float | None
+    network: dict[str, Traffic]
+    system_cpu_usage: dict[str, float]
+    system_memory: MemoryUsage
+    websocket_connections: int
+
+
+class Notification(msgspec.Struct, frozen=True):
+    jsonrpc: str
+    method: str
+    params: tuple[ProcStatUpdate]
+
+
+class ServiceParams(msgspec.Struct, frozen=True):
+    service: str
+
+
+class SudoParams(msgspec.Struct, frozen=True):
+    check_access: bool = False
+
+
+class PasswordParams(msgspec.Struct, frozen=True):
+    password: str
+
+
+class CanParams(msgspec.Struct, frozen=True):
+    interface: str = "can0"
+
+
+class SudoInfo(msgspec.Struct, frozen=True):
+    """`sudo_access` is None while nobody has asked to check it."""
+
+    sudo_access: bool | None
+    linux_user: str
+    sudo_requested: bool = False
+    request_messages: tuple[str, ...] = ()
