@@ -214,6 +214,15 @@ def test_a_print_without_a_row_gets_one_unless_it_was_there_before_us() -> None:
     assert kinds(Tracker("boot", None, idle).attach({**STANDBY, **running(3.0)}, 9.0, NOW)) == ["Began"]
 
 
+def test_a_print_that_was_asked_for_before_anything_was_known_counts() -> None:
+    tracker = Tracker("boot")
+    assert kinds(tracker.expect()) == ["Idle"]
+    assert tracker.expect() == []
+    done = {**STANDBY, "state": "complete", "filename": "a.gcode", "total_duration": 5.0}
+    assert kinds(tracker.attach(done, 1.0, NOW)) == ["Began", "Ended"]
+    assert tracker.expect() == []
+
+
 def test_status_of_wrong_types_is_ignored() -> None:
     tracker = attached(state="printing", filename="a.gcode", total_duration=8.0)
     assert tracker.update({"state": 5, "total_duration": "x", "filename": None, "print_duration": True}, 100, NOW) == []

@@ -136,6 +136,7 @@ class History(Component, section="history"):
 
     def _on_request(self, event: PrintRequested) -> None:
         self._request = (event, time.monotonic())
+        self._take(self._tracker.expect())
 
     def _take(self, changes: list[Change]) -> None:
         for change in changes:

@@ -70,6 +70,14 @@ class Tracker:
         """The running print with its latest figures."""
         return self._print
 
+    def expect(self) -> list[Change]:
+        """A print has been asked for. On a host that has never seen the printer, an ended print would count as one of
+        the time before; from now on it does not."""
+        if self._last is not None or self._phase is not Phase.AWAY:
+            return []
+        self._last = LastPrint("", "", 0.0)
+        return [Idle(self._last)]
+
     def attach(self, fields: dict[str, Any], eventtime: float, now: float, ready: bool = True) -> list[Change]:
         """All values of print_stats after connecting. `ready` is False when the printer is shut down or in error: its
         status may then still speak of a print that is dead."""
