@@ -95,6 +95,22 @@ async def test_a_key_file_that_others_can_read_is_closed_to_them(make_host: Make
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+async def test_a_key_that_cannot_be_stored(make_host: MakeHost, tmp_path: Path) -> None:
+    """It works until the host ends, and the user is told; a new one is refused and the old one stays."""
+    blocked = tmp_path / "printer_data" / "database" / "api_key"
+    blocked.mkdir(parents=True)
+    host = await make_host()
+    assert any("API key cannot be stored" in warning for warning in host.facts.warnings)
+    async with client_of(host.port) as client:
+        key = await client.rpc("access.get_api_key")
+        assert (await client.get("/server/info", X_Api_Key=key, X_Real_IP="8.8.8.8")).status == 200
+        answer = await client.post("/access/api_key")
+        assert answer.status == 500
+        assert "the old one stays" in answer.error
+        assert await client.rpc("access.get_api_key") == key
+    assert [path.name for path in blocked.parent.glob(".api_key*")] == []
+
+
 async def test_a_new_key_ends_what_the_old_one_opened(client: ApiClient, host: Host) -> None:
     old = await client.rpc("access.get_api_key")
     async with client_of(host.port) as by_key, client_of(host.port) as trusted:

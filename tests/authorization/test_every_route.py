@@ -15,6 +15,8 @@ OPEN_PATHS = {("GET", "/"), ("GET", "/access/info"), ("POST", "/access/login"), 
 OPEN_METHODS = {"access.info", "access.login", "access.refresh_jwt", "server.connection.identify"}
 # Answer inside the body: each call in it is authorised by itself.
 ENVELOPES = {"/server/jsonrpc"}
+# Pictures are open, because <img> cannot send a key; everything else below it is not.
+PICTURES = ("GET", "/server/files/{root}/{path:rest}")
 OUTSIDE = {"X-Real-IP": "8.8.8.8"}
 
 
@@ -33,12 +35,14 @@ async def test_http(host: Host) -> None:
     reachable = [e for e in host.table.endpoints if e.path is not None and Via.HTTP in e.via]
     assert len(reachable) > 30
     open_ones = {(e.verb, e.path) for e in reachable if not e.auth and e.path not in ENVELOPES}
-    assert open_ones <= OPEN_PATHS
+    assert open_ones <= OPEN_PATHS | {PICTURES}
     async with client_of(host.port) as client:
         for endpoint in reachable:
-            if endpoint.auth:
+            if endpoint.auth or (endpoint.verb, endpoint.path) == PICTURES:
                 assert await refused(client, endpoint, OUTSIDE), endpoint.path
                 assert await refused(client, endpoint, {"X-Api-Key": "bad"}), endpoint.path
+        for path in ("config/moonraker.conf", "logs/moonraker.log", "gcodes/x.gcode", "config/x.png/../moonraker.conf"):
+            assert (await client.get(f"/server/files/{path}", X_Real_IP="8.8.8.8")).status == 401, path
 
 
 async def test_websocket(host: Host) -> None:

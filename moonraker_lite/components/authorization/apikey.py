@@ -27,14 +27,13 @@ def load_key(path: Path) -> tuple[str, float] | None:
     The mode of a file that others may read is corrected.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            facts = os.fstat(file.fileno())
+            if facts.st_mode & 0o077:
+                os.fchmod(file.fileno(), 0o600)
+            text = file.read(100).decode("ascii", "replace").strip()
     except OSError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(fd)
-        if facts.st_mode & 0o077:
-            os.fchmod(fd, 0o600)
-        text = file.read(100).decode("ascii", "replace").strip()
     return (text, facts.st_mtime) if _KEY.fullmatch(text) else None
 
 

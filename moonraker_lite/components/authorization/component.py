@@ -14,7 +14,7 @@ from moonraker_lite.api.lockdown import AccessGate
 from moonraker_lite.api.request import Request, User
 from moonraker_lite.component import Component
 from moonraker_lite.datapath import DataPath
-from moonraker_lite.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from moonraker_lite.errors import BadRequest, Forbidden, InternalError, NotFound, Unauthorized
 from moonraker_lite.events import Events
 from moonraker_lite.tasks import TaskOwner
 
@@ -123,7 +123,10 @@ class Authorization(Component, section="authorization"):
         """Replace the API key. The old one is void at once, and connections that came with it are closed."""
         self.get_api_key(request)
         key = apikey.new_key()
-        await asyncio.to_thread(apikey.store_key, self._key_file, key)
+        try:
+            await asyncio.to_thread(apikey.store_key, self._key_file, key)
+        except OSError as error:
+            raise InternalError(f"The new API key cannot be stored ({error.strerror}); the old one stays") from None
         self.authorizer.api_key, self._key_made = key, time.time()
         self.authorizer.tokens.revoke(API_KEY_USER.name)
         for connection in self._connections:
