@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from pathlib import Path
@@ -20,8 +21,7 @@ async def filled(path: Path) -> dict[str, str]:
     store = Namespaces(db)
     values = {f"k{number:03}": f"{number} " * 100 for number in range(300)}
     await db.run(lambda conn: conn.execute("INSERT INTO job_totals VALUES ('total_jobs', 7.0)"))
-    for key, value in values.items():
-        await store.insert("n", key, value)
+    await asyncio.gather(*(store.insert("n", key, value) for key, value in values.items()))
     await db.close()
     return values
 
@@ -47,7 +47,7 @@ async def test_what_lies_before_and_behind_the_damage_is_rescued(tmp_path: Path)
     assert f"{len(rescued) + 1} entries" in db.warnings[0]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 async def test_any_damage_leaves_a_database_that_works(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     dice = random.Random(seed)
