@@ -19,9 +19,10 @@ from tornado.httputil import (
 )
 from tornado.web import Application
 
-from moonraker_lite.transports.http import HttpApi, HttpCall
+from moonraker_lite.transports.http import BODY_CHUNK, HttpApi, HttpCall
 
-CHUNK = 256 * 1024  # bytes of a body that are handed on at once
+# Tornado clears a new buffer of this size for every read, so it is small until a body is streamed.
+READ_CHUNK = 16 * 1024
 WEBSOCKET_PATHS = frozenset(("/websocket", "/klippysocket"))
 
 
@@ -33,6 +34,7 @@ class Front(HTTPServerConnectionDelegate):
         self.websockets = websockets
 
     def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        request_conn.stream.read_chunk_size = READ_CHUNK
         return _Chooser(self, server_conn, request_conn)
 
 
@@ -94,7 +96,7 @@ class FrontServer:
         server = HTTPServer(
             self._front,
             ssl_options=tls,
-            chunk_size=CHUNK,
+            chunk_size=BODY_CHUNK,
             max_body_size=1 << 20,
             max_buffer_size=8 * 1024 * 1024,
             idle_connection_timeout=300,

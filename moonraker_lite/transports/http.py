@@ -40,6 +40,7 @@ from moonraker_lite.transports.files import send_file
 _LOGGER = logging.getLogger(__name__)
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a body that is held in memory (JSON, forms)
+BODY_CHUNK = 256 * 1024  # bytes of a streamed body that are handed on at once
 MAX_DISCARD = 64 * 1024 * 1024  # bytes of an unwanted body that are read so that the client sees our answer
 DISCARD_SECONDS = 20.0
 SMALL_BODY = 1024 * 1024
@@ -124,6 +125,7 @@ class HttpCall(HTTPMessageDelegate):
                 raise PayloadTooLarge(f"The body has {length} bytes; at most {self._limit} are taken")
             self._conn.set_max_body_size(self._limit)
             if endpoint.stream:
+                self._conn.stream.read_chunk_size = BODY_CHUNK
                 return self._open_sink(endpoint, self._request(user))
             self._user = user
         except Exception as error:  # noqa: BLE001 - boundary: whatever goes wrong becomes this call's answer
