@@ -65,8 +65,7 @@ class Bench:
             subjects = self._subjects()
             servers = [stack.enter_context(running(subject, self.rig / subject.name)) for subject in subjects]
             self._part("start", lambda: measure_start.measure_start(self.report, servers, 3 if self.quick else 7))
-            for server in servers:
-                server.ensure_ready()
+            servers = [server for server in servers if self._is_up(server)]
             self._part("start", lambda: measure_start.measure_memory(self.report, servers))
             if OURS in (subject.name for subject in subjects):
                 self._part("start", lambda: measure_start.measure_with_marlin(self.report, self.rig / "virtual"))
@@ -81,6 +80,14 @@ class Bench:
             subjects[MOONRAKER] = moonraker(moonraker_python())
         return [subject for name, subject in subjects.items() if self.args.only_subject in (None, name)]
 
+    def _is_up(self, server: Server) -> bool:
+        try:
+            server.ensure_ready()
+        except OSError as error:
+            self.report.problem(str(error))
+            return False
+        return True
+
     def _part(self, name: str, measure: Callable[[], None]) -> None:
         if name not in self.args.part:
             return
@@ -94,7 +101,7 @@ class Bench:
         body = server_info_body(servers[0])
         with bare_tornado(self.rig / "bare", body, uvloop=not self.args.no_uvloop) as bare:
             targets = measure_calls.targets_of(servers, bare)
-            measure_calls.measure_calls(self.report, targets, 3 if self.quick else 5)
+            measure_calls.measure_calls(self.report, targets, 5 if self.quick else 13)
 
     def _transfer(self, servers: list[Server]) -> None:
         big = self.rig / "big.gcode"
@@ -162,6 +169,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, help="measure in this folder (default: a temporary one)")
     args = parser.parse_args()
     args.part = args.part or list(PARTS)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode, too
     rig = Path(tempfile.mkdtemp(prefix="moonraker_lite-bench-", dir=args.dir)).resolve()
     os.environ["TMPDIR"] = str(rig)  # Moonraker receives uploads there: the same file system for both
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

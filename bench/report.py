@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import defaultdict
+from itertools import starmap
 
 import msgspec
 
-from bench.goals import BARE, MEASURES, MOONRAKER, OURS, Measure
+from bench.goals import BARE, MEASURES, MOONRAKER, OURS
 from bench.readings import load
 
 _HEAD = (
@@ -57,18 +58,24 @@ class Report:
         if measure.limit is not None:
             met = None if own is None else own <= measure.limit
             return Verdict(f"≤ {measure.limit:g} {measure.unit}", "", met)
-        reference = next(iter(measure.goals), MOONRAKER)
-        other = self.median(key, reference)
-        goal = f"≥ {measure.goals[reference]:g}x {reference}" if measure.goals else ""
-        if own is None or other is None:
-            return Verdict(goal, "", None)
-        factor = measure.factor(own, other)
-        return Verdict(goal, self._factors(measure, key, own), factor >= measure.goals[reference] if goal else None)
+        factors = {name: self.factor(key, name) for name in (MOONRAKER, BARE)}
+        reached = " / ".join(f"{_number(factor)}x" for factor in factors.values() if factor is not None)
+        for reference, least in measure.goals.items():
+            factor = factors[reference]
+            met = None if factor is None else factor >= least
+            return Verdict(f"≥ {least:g}x {reference}", reached, met)
+        return Verdict("", reached, None)
 
-    def _factors(self, measure: Measure, key: str, own: float) -> str:
-        others = [(name, self.median(key, name)) for name in (MOONRAKER, BARE)]
-        texts = [f"{_number(measure.factor(own, value))}x" for _, value in others if value is not None]
-        return " / ".join(texts)
+    def factor(self, key: str, reference: str) -> float | None:
+        """How many times better ours is. Samples of the same round are compared, and the median is taken of that:
+        what disturbs the machine for a while disturbs both."""
+        own, other = self._samples[key][OURS], self._samples[key][reference]
+        if not own or not other:
+            return None
+        measure = MEASURES[key]
+        if len(own) == len(other):
+            return statistics.median(starmap(measure.factor, zip(own, other, strict=True)))
+        return measure.factor(statistics.median(own), statistics.median(other))
 
     def unmet(self) -> list[str]:
         """The measures whose goal was measured and missed."""

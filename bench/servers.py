@@ -140,6 +140,7 @@ class Server:
                 if client.call("GET", "/server/info").status == 200:
                     return time.perf_counter() - begin
             if self._process.poll() is not None or time.perf_counter() - begin > START_SECONDS:
+                self.stop()
                 raise OSError(f"{self.name} did not start; its last words: {self.last_words()}")
             time.sleep(0.002)
 
