@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
 from moonraker_lite.datapath import DataPath
 from moonraker_lite.errors import BadRequest, Conflict, Forbidden, NotFound
+from moonraker_lite.gcode_metadata.model import SCANNER_VERSION
 from moonraker_lite.klippy import StatusHub
 from moonraker_lite.storage import PRIVATE, Database, MetadataStore, Namespaces, backup
 from moonraker_lite.storage.documents import Missing, dig, parse_key
@@ -22,7 +24,9 @@ from moonraker_lite.storage.namespaces import missing_key
 
 METADATA = "gcode_metadata"
 FORBIDDEN = "database"
-READ_ONLY = ("moonraker", METADATA)
+OWN = "moonraker"
+READ_ONLY = (OWN, METADATA)
+INSTALL_VERSION = 1  # Moonraker's number for the layout of the data path that is used here, too
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True):
@@ -100,6 +104,17 @@ class DatabaseApi(Component, section="database"):
         self._facts = facts
         self._hub = hub
 
+    async def start(self) -> None:
+        """Fill in what clients read of the server itself in its own namespace."""
+        there = await self._namespaces.get(OWN) if OWN in await self._namespaces.list() else {}
+        for key, value in {
+            "file_manager": {"metadata_version": SCANNER_VERSION},
+            "instance_id": there.get("instance_id") or uuid.uuid4().hex,
+            "validate_install": {"install_version": INSTALL_VERSION},
+        }.items():
+            if there.get(key) != value:
+                await self._namespaces.insert(OWN, key, value)
+
     @endpoint("GET", "/server/database/list", rpc="server.database.list")
     async def list_namespaces(self, request: Request) -> ListAnswer:
         """The namespaces that hold something, and the backups."""
@@ -112,8 +127,6 @@ class DatabaseApi(Component, section="database"):
         _check_readable(params.namespace)
         if params.namespace == METADATA:
             value = await self._metadata_item(params.key)
-        elif params.key is None and params.namespace in READ_ONLY:
-            value = await self._whole(params.namespace)
         else:
             value = await self._namespaces.get(params.namespace, params.key)
         return Item(params.namespace, params.key, value)
@@ -180,13 +193,6 @@ class DatabaseApi(Component, section="database"):
             return dig(msgspec.json.decode(row.data), rest)
         except Missing:
             raise missing_key(METADATA, key) from None
-
-    async def _whole(self, namespace: str) -> Any:
-        """A namespace that is there even when it is empty."""
-        try:
-            return await self._namespaces.get(namespace)
-        except NotFound:
-            return {}
 
     def _path(self, name: str) -> Path:
         """Where a backup of this name lies: directly in the folder, whatever the name is."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from moonraker_lite.host import Host
+from tests.conftest import MakeHost
 from tests.small_components.api_client import ApiClient, RpcError, client_of
 
 SESSION = Path(__file__).parents[1] / "data" / "storage" / "moonraker_database.jsonl"
@@ -45,7 +46,7 @@ def comparable(answer: Any, data: str) -> Any:
         if "namespaces" in result:
             result["namespaces"] = sorted(set(result["namespaces"]) - OURS)
         if result.get("namespace") == "moonraker":
-            result["value"] = type(result["value"]).__name__
+            result["value"] = sorted(result["value"])
         for size in ("previous_size", "new_size"):
             result[size] = size in result
     return answer
@@ -90,6 +91,19 @@ async def test_what_components_keep_is_not_for_clients(client: ApiClient) -> Non
 @pytest.mark.parametrize("key", [5, True, None, {"x": 1}, [["x"]], [None], ["a", ""], "a" * 150 + ".." + "b"])
 async def test_keys_of_a_wrong_type_or_form_are_bad_requests(client: ApiClient, key: Any) -> None:
     assert await refused(client, "post_item", namespace="n", key=key, value=1) == 400
+
+
+async def test_the_instance_keeps_its_id(make_host: MakeHost) -> None:
+    async def own() -> Any:
+        host = await make_host()
+        async with client_of(host.port) as client:
+            found = (await client.rpc("server.database.get_item", {"namespace": "moonraker"}))["value"]
+        await host.stop()
+        return found
+
+    first = await own()
+    assert len(first["instance_id"]) == 32
+    assert await own() == first
 
 
 async def test_metadata_of_files_can_be_read_but_not_written(client: ApiClient, host: Host) -> None:
