@@ -165,6 +165,7 @@ class JobQueue(Component, section="job_queue"):
     @endpoint("POST", "/server/job_queue/job", rpc="server.job_queue.post_job")
     async def post_job(self, request: Request, params: PostParams) -> QueueStatus:
         """Add files at the end; all of them or, if one does not exist, none."""
+        await self._files.ready()
         self._add(params.filenames, request.user, params.reset)
         return self._status()
 

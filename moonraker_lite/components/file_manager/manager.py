@@ -126,6 +126,10 @@ class FileManager(Component, section="file_manager"):
         await self._library.scanning.scan(filename)
         return self.metadata(filename)
 
+    async def ready(self) -> None:
+        """Return when all roots have been read after the start; before, files seem not to be there."""
+        await self._library.ready()
+
     def exists(self, filename: str) -> bool:
         """Whether the gcodes root has this file."""
         return self._library.index.entry(Place("gcodes", filename)) is not None

@@ -194,6 +194,7 @@ class History(Component, section="history"):
         rows = await self._store.rows(
             min(limit, _MANY), min(max(params.start, 0), _MANY), params.before, params.since, order == "ASC"
         )
+        await self._files.ready()
         presence = Presence(self._files)
         return JobList(len(rows), [self._job(row, presence) for row in rows])
 
@@ -203,6 +204,7 @@ class History(Component, section="history"):
         row = await self._store.get(_number(params.uid))
         if row is None:
             raise _unknown(params.uid)
+        await self._files.ready()
         return JobAnswer(self._job(row, Presence(self._files)))
 
     @endpoint("DELETE", "/server/history/job", rpc="server.history.delete_job")
