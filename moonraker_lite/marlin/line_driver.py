@@ -86,6 +86,9 @@ class MarlinLine:
         try:
             async with asyncio.timeout(timeout):
                 await self._shaking
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         except TimeoutError:
             await self.close()
             raise LineError(

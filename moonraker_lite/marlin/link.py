@@ -80,9 +80,14 @@ class PortLink:
         def open_port() -> serial.Serial:
             return serial.Serial(url, baud, timeout=0, write_timeout=0, exclusive=True)
 
+        # Some drivers (Bluetooth, network adapters) take seconds to open.
+        opening = asyncio.ensure_future(asyncio.to_thread(open_port))
         try:
-            # Some drivers (Bluetooth, network adapters) take seconds to open.
-            port = await asyncio.to_thread(open_port)
+            port = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped: what it opens is closed when it is done.
+            opening.add_done_callback(_close_unwanted)
+            raise
         except (serial.SerialException, OSError, ValueError) as error:
             raise LinkError(f"Serial port {url} at {baud} baud cannot be opened: {error}") from error
         return cls(url, port, on_data, on_lost)
@@ -151,6 +156,11 @@ class PortLink:
         self._loop.remove_writer(self._fd)
         self._unsent = b""
         port.close()
+
+
+def _close_unwanted(opening: asyncio.Future[serial.Serial]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class SocketLink(asyncio.Protocol):

@@ -331,6 +331,9 @@ class LineProtocol:
             self._handshake.busy(now)
             events.append(Busy(reply.text))
         elif kind is not Kind.EMPTY:
+            if kind is Kind.HALT:
+                # First what happened, then the words for it.
+                self._halt(reply.text, events)
             events.append(Line(decode(reply.line)))
             self._on_line(reply, now, events)
             self._handshake.heard(now)
@@ -379,8 +382,6 @@ class LineProtocol:
             self._session.busy(now, keepalive=False)
         elif kind is Kind.LINE_ERROR:
             self._error = reply
-        elif kind is Kind.HALT:
-            self._halt(reply.text, events)
         elif kind is Kind.ERROR:
             self._session.reply(decode(reply.line))
         elif kind is Kind.BOOT:

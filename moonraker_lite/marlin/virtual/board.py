@@ -257,6 +257,9 @@ class Board:
         handler = self._handlers.get(name)
         if handler is None:
             self.say(b'echo:Unknown command: "%b"\n' % text)
+            if command.number is not None:
+                # Without number and checksum it is the rest of a damaged line.
+                self._count(text, now)
             self._done(command, now)
             return
         self._busy_at = now + (self.keepalive or KEEPALIVE)
