@@ -23,7 +23,6 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 4194304",
-    "PRAGMA temp_store = MEMORY",
 )
 
 

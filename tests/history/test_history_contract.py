@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from moonraker_lite.components.history.tracker import Began, Ended, Tracker
 from moonraker_lite.host import Host
 from tests.small_components.api_client import ApiClient, RpcError, client_of
 from tests.small_components.recordings import records
@@ -120,3 +121,29 @@ async def test_bounds_as_moonraker_applies_them(client: ApiClient, host: Host) -
     assert await ids(start=2, limit=2) == [3, 2]
     assert await ids(order="ASC", limit=2) == [1, 2]
     assert await ids(start=10) == []
+
+
+# The files whose prints were recorded with all status updates, from start to end.
+WHOLE = [("16_print_lifecycle", {"life.gcode", "err.gcode"}), ("18_print_extrude_pause_resume", {"extrude.gcode"})]
+
+
+@pytest.mark.parametrize(("scenario", "files"), WHOLE)
+def test_recorded_status_updates_make_the_recorded_history(scenario: str, files: set[str]) -> None:
+    """Updates of a real Klipper in; out comes what real Moonraker told of its history."""
+    tracker = Tracker("boot")
+    tracker.attach({"state": "standby", "filename": ""}, 0.0, 0.0)
+    expected, made = [], []
+    for note in [note for row in records(scenario) if row["kind"] == "notify" for note in row["notify"]]:
+        if note["method"] == "notify_history_changed":
+            change = note["params"][0]
+            expected.append((change["action"], change["job"]["filename"], change["job"]["status"]))
+        elif note["method"] == "notify_status_update":
+            status, eventtime = note["params"]
+            for found in tracker.update(status.get("print_stats", {}), eventtime, 1e9 + eventtime):
+                if isinstance(found, Began):
+                    made.append(("added", found.print.filename, "in_progress"))
+                elif isinstance(found, Ended):
+                    made.append(("finished", found.stats.filename, found.status.value))
+    expected = [row for row in expected if row[1] in files]
+    assert len(expected) == 2 * len(files)
+    assert [row for row in made if row[1] in files] == expected
