@@ -98,6 +98,8 @@ class FormReader:
         _, options = parse_options_header(segment.header("Content-Disposition", ""))
         filename: str | None = options.get("filename")
         name = options.get("name", "")
+        if name == "file" and filename is None:
+            raise BadRequest("The part 'file' of the upload has no filename")
         if name != "file" or filename is None:
             # A file under another name is read and thrown away; a field is kept.
             self._field = name if filename is None else None

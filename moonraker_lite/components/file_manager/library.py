@@ -175,10 +175,14 @@ class Library:
 
     def _found(self, places: list[Place]) -> None:
         """Files in folders that were read as a whole, or that came without being announced."""
-        if self._ready.is_set():
-            for place in places:
-                if self._wants_scan(place):
-                    self.scanning.ask(place.path)
+        if not self._ready.is_set():
+            return
+        for place in places:
+            owner = self.reducer.owner(place)
+            if owner is not None:
+                owner.found.append(place)
+            elif self._wants_scan(place):
+                self.scanning.ask(place.path)
 
     def _wants_scan(self, place: Place) -> bool:
         return place.root == "gcodes" and self.scanning.wanted(place)
@@ -200,9 +204,11 @@ class Library:
             await self.settle(*files, *trees)
         except BaseException:
             self.reducer.rollback(operation, self._now())
+            self._found(operation.found)
             self.flush()
             raise
         self.reducer.commit(operation, made.changes, self._now())
+        self._found(operation.found)
         asyncio.get_running_loop().call_soon(self.flush)
 
     async def settle(self, *places: Place) -> None:

@@ -116,6 +116,13 @@ class MetadataBook:
         for path in self._below(source):
             self.move(path, target + path[len(source) :])
 
+    def copy_tree(self, source: str, target: str) -> None:
+        """A folder was copied, pictures and times included: what was known of its files is known of the copies."""
+        for path in self._below(source):
+            record = self._records[path]
+            fresh = changed(record, uuid=str(uuid.uuid4()), print_start_time=None, job_id=None)
+            self.put(target + path[len(source) :], fresh)
+
     def remove_tree(self, folder: str) -> None:
         """A folder is gone with all that was in it."""
         for path in self._below(folder):

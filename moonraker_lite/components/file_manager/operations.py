@@ -163,8 +163,11 @@ class Operations:
                     else:
                         copy_file(real, new, goal.place.name)
 
+        start = library.canonical(origin.place)
         async with library.operation(trees=[end]) as made:
             await library.thread(work)
+            if folder and start.root == end.root == "gcodes":
+                library.book.copy_tree(start.path, end.path)
             await library.settle(end)
             if folder:
                 made.add(Action.CREATE_DIR, end)

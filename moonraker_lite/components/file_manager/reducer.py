@@ -51,12 +51,14 @@ class Group(msgspec.Struct):
 
 
 class Operation:
-    """What the API is about to do: `files` exactly, and `trees` with all below them."""
+    """What the API is about to do: `files` exactly, and `trees` with all below them. `seen` is what was observed of
+    it, `found` are files in folders that were read as a whole meanwhile."""
 
     def __init__(self, files: Iterable[Place], trees: Iterable[Place]) -> None:
         self.files = set(files)
         self.trees = tuple(trees)
         self.seen: list[Observation] = []
+        self.found: list[Place] = []
 
     def covers(self, place: Place) -> bool:
         """Whether what happens at `place` is this operation's doing."""
@@ -86,6 +88,14 @@ class Reducer:
     def idle(self) -> bool:
         """Whether nothing waits to be announced."""
         return not (self._pending or self._trees or self._removals or self.out)
+
+    def is_new_below(self, place: Place) -> bool:
+        """Whether a folder above is not announced yet: who lists it then, sees this too."""
+        return self._covered(place)
+
+    def owner(self, place: Place) -> Operation | None:
+        """The operation whose doing is what happens here."""
+        return next((operation for operation in self._operations if operation.covers(place)), None)
 
     def is_open(self, place: Place) -> bool:
         """Whether somebody is writing this file now; its end will be seen."""

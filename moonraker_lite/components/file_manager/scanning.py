@@ -111,7 +111,7 @@ class Scanning:
                 self._take(place, make(*facts, found, before), before, forced)
         if library.reducer.scanned(place, asyncio.get_running_loop().time()):
             library.flush()
-        elif taken and not silent:
+        elif taken and not silent and not library.reducer.is_new_below(place):
             library.metadata_changed(path)
 
     async def _still(self, place: Place, facts: tuple[int, int], size: object) -> bool:
