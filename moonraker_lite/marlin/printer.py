@@ -132,7 +132,8 @@ class Printer:
         await self.job.stop()
         if self._line.connected:
             with suppress(HostError, TimeoutError):
-                await asyncio.wait_for(self._farewell(), FAREWELL)
+                async with asyncio.timeout(FAREWELL):
+                    await self._farewell()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -194,7 +195,9 @@ class Printer:
         self.machine.mesh.read_line(text)
         if self._session.identifying:
             self._session.learn(text)
-        self.console.firmware(text)
+        # Marlin tells its position unasked after each G92 of a print.
+        if self.turn.busy or classify(text) is not ReplyKind.POSITION:
+            self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
             self._on_action(action.name)
         elif "Probe Offset" in text:

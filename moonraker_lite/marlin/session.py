@@ -134,7 +134,8 @@ class Session:
                 self._status.transition(HostState.ERROR, f"{error.message}\nTrying again. {HINT}")
                 await self._line.close()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), delay)
+                    async with asyncio.timeout(delay):
+                        await self._over.wait()
                 delay = min(delay * 2, LONGEST_DELAY)
                 continue
             delay = FIRST_DELAY
