@@ -1,4 +1,9 @@
-"""Writing a stream to disk while its SHA-256 is computed: one block is written while the next one fills."""
+"""Writing a stream to disk: one block is hashed and written while the next one fills.
+
+Whether a checksum will be compared is known when its field comes before the file, which is what clients with a checksum
+do. Then the stream is hashed on its way. Should the field come after the file, what was written is read once more;
+uploads without a checksum, which most are, are not hashed at all: that would be a third of their cost.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +18,13 @@ BLOCK = 1024 * 1024
 WRITE_OUT = 8 * BLOCK  # so often the disk is asked to begin, which leaves little for the final sync
 
 
-class HashingWriter:
+class BlockWriter:
     """Takes bytes of any size; memory is two blocks. After an error nothing more may be written."""
 
-    def __init__(self, part: Part, pool: Executor) -> None:
+    def __init__(self, part: Part, pool: Executor, *, hashing: bool) -> None:
         self._part = part
         self._pool = pool
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashing else None
         self._filling, self._writing = bytearray(BLOCK), bytearray(BLOCK)
         self._filled = 0
         self._busy: asyncio.Future[None] | None = None
@@ -53,7 +58,8 @@ class HashingWriter:
 
     def _store(self, data: memoryview, start: int) -> None:
         """In the thread."""
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         end = start + len(data)
         while data:
             data = data[os.write(self._part.fd, data) :]
@@ -65,8 +71,8 @@ class HashingWriter:
             await asyncio.shield(self._busy)
             self._busy = None
 
-    async def finish(self) -> str:
-        """Write the rest; the SHA-256 of everything, in hexadecimal.
+    async def finish(self) -> None:
+        """Write the rest.
 
         Raises:
             OSError: the disk refused.
@@ -74,7 +80,20 @@ class HashingWriter:
         if self._filled:
             await self._hand_over()
         await self._written()
+
+    async def digest(self) -> str:
+        """The SHA-256 of everything, in hexadecimal, after `finish`."""
+        if self._hash is None:
+            self._hash = await asyncio.get_running_loop().run_in_executor(self._pool, self._read_again)
         return self._hash.hexdigest()
+
+    def _read_again(self) -> hashlib._Hash:
+        """In the thread."""
+        digest, done = hashlib.sha256(), 0
+        while block := os.pread(self._part.fd, BLOCK, done):
+            digest.update(block)
+            done += len(block)
+        return digest
 
     async def stop(self) -> None:
         """Return when no thread uses the part any more: only then may it be closed."""

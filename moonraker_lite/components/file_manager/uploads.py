@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import hmac
 import logging
 import os
 import re
@@ -27,7 +26,7 @@ from moonraker_lite.components.file_manager.library import Library
 from moonraker_lite.components.file_manager.names import THUMBS, is_scanned
 from moonraker_lite.components.file_manager.parts import Part, new_part, new_part_folder
 from moonraker_lite.components.file_manager.paths import normalize
-from moonraker_lite.components.file_manager.pipeline import HashingWriter
+from moonraker_lite.components.file_manager.pipeline import BlockWriter
 from moonraker_lite.components.file_manager.roots import Folder
 from moonraker_lite.components.file_manager.types import UploadResult
 from moonraker_lite.errors import (
@@ -106,7 +105,7 @@ class UploadSink:
         self._filename = ""
         self._received = 0
         self._part: Part | None = None
-        self._writer: HashingWriter | None = None
+        self._writer: BlockWriter | None = None
 
     async def write(self, chunk: bytes) -> None:
         """See BodySink. After an error nothing of the upload is left."""
@@ -146,7 +145,7 @@ class UploadSink:
                 return Part(opened)
 
         self._part = await library.thread(make)
-        self._writer = HashingWriter(self._part, library.pool)
+        self._writer = BlockWriter(self._part, library.pool, hashing="checksum" in self._form.fields)
 
     def _default(self) -> Any:
         root = self._library.roots.get("gcodes")
@@ -184,10 +183,10 @@ class UploadSink:
         try:
             self._form.close()
             assert self._writer is not None
-            digest = await self._writer.finish()
+            await self._writer.finish()
             goal = destination(self._library.roots, self._form.fields, self._filename)
             wanted = self._form.fields.get("checksum", "").strip().lower()
-            if wanted and not hmac.compare_digest(wanted.encode(), digest.encode()):
+            if wanted and wanted != await self._writer.digest():
                 raise UnprocessableContent("File checksum mismatch: the upload was damaged on its way; send it again")
             return await self._place(goal)
         except OSError as error:
