@@ -272,6 +272,8 @@ class LineProtocol:
         self._new_session(now)
         self._state = State.SHAKING
         self._handshake = Handshake(now)
+        self._raw.append(HELLO)
+        self._handshake.hello(now)
 
     def _go_on_shaking(self, now: float, events: list[Event]) -> None:
         """Time for the next step: the banner is over, or nothing (or too little) was answered."""

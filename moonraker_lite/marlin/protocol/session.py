@@ -22,6 +22,7 @@ MAX_KEPT = 1024
 
 SYNC_LINES = 256
 SYNC_LINES_NOISY = 32
+SYNC_LEAST = 8
 """Lines with plain `ok` before an M105 among them makes sure of what was executed."""
 
 MEASURABLE = 0.001
@@ -85,6 +86,10 @@ class Session:
         self._since_sync = 0
         self._synced_at = now
         self._planner_filled = False
+        self._late = 0
+        """Lines that were behind a damaged one and have not asked for it yet."""
+        self._settling = 0.0
+        """Seconds until they have passed: a repeat between them could be cut in two by the flush that each causes."""
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,8 @@ class Session:
     def _wants_sync(self, now: float) -> bool:
         lines = self._since_sync
         due = lines >= (SYNC_LINES_NOISY if self.pace.noisy else SYNC_LINES)
-        due = due or (lines > 0 and (self._sync_soon or now - self._synced_at > self.sync_interval))
+        due = due or (lines > 0 and self._sync_soon)
+        due = due or (lines >= SYNC_LEAST and now - self._synced_at > self.sync_interval)
         # One at a time: of two M105 on the wire nobody could tell which one was answered.
         return due and self.sent.first_mark() is None
 
@@ -241,7 +247,7 @@ class Session:
         """Everything up to `number` was executed. `measure`: it was answered just now."""
         sent = self.sent
         line = sent.lines[number]
-        if measure and line.tries == 1:
+        if measure and line.tries == 1 and not line.patience:
             if number == sent.cursor - 1 == sent.acked + 1:
                 self.health.trips.add_alone(now - line.sent_at)
             else:
@@ -330,27 +336,32 @@ class Session:
             sent.rewind(number)
             return Verdict.FINE
         behind = sent.cursor - 1 - number
-        if number == self.pace.number and now < self.hold_until:
-            # The lines behind the damaged one ask again, each for itself.
-            self.hold_until = max(self.hold_until, now + self._settling(behind))
+        if number == self.pace.number and self._asks_late(reason, now):
             return Verdict.FINE
         if sent.acked >= number:
             self._sync_soon = True
         sent.rewind(number)
         # Flushed by the error or not, an emergency was acted on when it arrived.
         self.settle_extras(events)
-        self.hold_until = now + max(self.pace.repeat(number), self._settling(behind))
+        self._late = max(behind, 0)
+        self._settling = min(0.002 + (behind + 1) * (self.health.trips.floor or 0.005), 0.25) if behind > 0 else 0.0
+        self.hold_until = now + max(self.pace.repeat(number), self._settling)
         events.append(Resent(number, reason))
         trouble = self.pace.trouble()
         if trouble is not None:
             events.append(LinkTrouble(trouble))
         return Verdict.FINE
 
-    def _settling(self, behind: int) -> float:
-        """Seconds until the lines behind a damaged one have passed. A repeat between them could be cut in two."""
-        if behind <= 0:
-            return 0.0
-        return min(0.002 + (behind + 1) * (self.health.trips.floor or 0.005), 0.25)
+    def _asks_late(self, reason: str, now: float) -> bool:
+        """The lines behind a damaged one ask for it again, each for itself: not that the repeat was damaged too."""
+        if now < self.hold_until:
+            self._late -= 1
+            self.hold_until = max(self.hold_until, now + self._settling)
+            return True
+        if self._late > 0 and "checksum" not in reason.lower():
+            self._late -= 1
+            return True
+        return False
 
     def _contradicted(self, number: int, now: float) -> Verdict:
         """A number that cannot be: noise, unless the firmware insists."""
