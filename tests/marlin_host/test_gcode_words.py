@@ -23,6 +23,7 @@ from moonraker_lite.marlin.requests import CommandError
         ("M0104 S200", "M104", {"S": "200"}),
         ("G29.1 X1", "G29.1", {"X": "1"}),
         ("M112x", "M112", {"X": ""}),
+        ("G1 Z0.5 (move Z) F60", "G1", {"Z": "0.5", "F": "60"}),
         ("X-10 Y5", "X-10", {"Y": "5"}),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moonraker_lite.marlin.protocol import LinkTrouble
 from moonraker_lite.marlin.settings import PrinterSettings
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.raw_client import RawClient
@@ -314,7 +315,7 @@ async def test_host_commands_in_a_file(rig: Rig) -> None:
         "G1 X1 E1",
         "EXCLUDE_OBJECT_END NAME=a",
         "SET_PRINT_STATS_INFO CURRENT_LAYER=2",
-        "M118 hello",
+        "ECHO hello",
         "SET_HEATER_TEMPERATURE HEATER=extruder TARGET=210",
         'RESPOND MSG="it\'s done"',
         "NO_SUCH_MACRO A=1",
@@ -328,7 +329,7 @@ async def test_host_commands_in_a_file(rig: Rig) -> None:
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
     assert await rig.job_ends() == "complete"
     assert sent_after(rig, mark) == ["G1 X1 E1", "M104 T0 S210", "M117 Layer 2", "M73 P50 R10", "G1 X2 E2"]
-    expected = ["echo: hello", "echo: it's done", '// Unknown command:"NO_SUCH_MACRO"', "Done printing file"]
+    expected = ["// ECHO hello", "echo: it's done", '// Unknown command:"NO_SUCH_MACRO"', "Done printing file"]
     assert client.output[2:] == expected
     assert (await client.status("print_stats"))["info"] == {"total_layer": 3, "current_layer": 2}
     known = (await client.status("exclude_object"))["objects"]
@@ -512,10 +513,59 @@ async def test_scripts_are_interleaved_between_lines_and_as_a_whole(rig: Rig) ->
 
 async def test_long_lines_are_squeezed_and_impossible_ones_end_the_print(rig: Rig) -> None:
     client = await rig.ready_client()
-    rig.write("a.gcode", "M117 " + "x" * 100, "G1 " + "X1 " * 40, "G1 " + "X1.23456 " * 40)
+    rig.write("a.gcode", "M117 " + "x" * 100, "G1 " + "X1 " * 40, "M4010 " + "f" * 100, "G1 " + "X1.23456 " * 40)
     mark = len(rig.line.sent)
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
     assert await rig.job_ends() == "error"
     assert sent_after(rig, mark)[0].startswith("M117 xxx")
     assert sent_after(rig, mark)[1] == "G1" + "X1" * 40
-    assert "Line 3 of the file cannot be sent" in (await client.status("print_stats"))["message"]
+    assert client.output[2].startswith("// Line 3 of the file cannot be sent")
+    assert "Line 4 of the file cannot be sent" in (await client.status("print_stats"))["message"]
+
+
+async def test_the_firmware_may_ask_for_pause_resume_and_cancel(rig: Rig) -> None:
+    client = await rig.ready_client()
+    await begin(rig, client, "a.gcode", *(f"G1 X{index}" for index in range(100)))
+    rig.line.say("//action:pause filament_runout 0")
+    flow(rig)
+    await rig.wait_until(lambda: rig.printer.job.stats.state.value == "paused")
+    assert (await client.status("pause_resume"))["is_paused"]
+    rig.line.hold = True
+    rig.line.say("//action:resume")
+    await rig.wait_until(lambda: rig.printer.job.printing)
+    rig.line.say("//action:paused")
+    await asyncio.sleep(0.02)
+    assert rig.printer.job.printing
+    rig.line.say("//action:cancel")
+    await asyncio.sleep(0.02)
+    flow(rig)
+    assert await rig.job_ends() == "cancelled"
+
+
+async def test_the_next_print_waits_until_the_heaters_of_the_failed_one_are_off(rig: Rig) -> None:
+    client = await rig.ready_client()
+    await begin(rig, client, "a.gcode", "M104 S200", *(["G4 P1"] * 20))
+    rig.line.say("Error:Probing Failed")
+    await rig.job_ends()
+    rig.write("b.gcode", "M104 S210", "G1 X1")
+    starting = asyncio.create_task(client.script("SDCARD_PRINT_FILE FILENAME=b.gcode"))
+    await asyncio.sleep(0.05)
+    assert not starting.done()
+    flow(rig)
+    await starting
+    assert await rig.job_ends() == "complete"
+    assert rig.line.sent[-3:] == ["M140 S0", "M104 S210", "G1 X1"]
+    assert rig.printer.machine.heaters["extruder"].target == 210.0
+
+
+async def test_line_numbers_that_contradict_end_the_print_and_are_agreed_on_anew(rig: Rig) -> None:
+    client = await rig.ready_client()
+    await begin(rig, client)
+    connects = rig.line.connects
+    rig.line.hold = False
+    rig.line._on_event(LinkTrouble("the line is bad", recoverable=False))
+    assert await rig.job_ends() == "error"
+    assert (await client.status("print_stats"))["message"] == "the line is bad"
+    await rig.wait_until(lambda: rig.line.connects == connects + 1 and rig.line.sent[-1] == "M155 S1")
+    assert not client.closed.is_set()
+    assert "result" in await client.script("G28")
