@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
-# Understood by both. The two folders are what [file_manager] offers as roots when a Klipper is installed.
+# The least that both need.
 CONFIG = """\
 [server]
 host: 127.0.0.1
@@ -36,31 +36,48 @@ trusted_clients:
 
 [history]
 """
+# What the configuration had besides when the goals for start and memory were set. Each of these makes Moonraker import
+# more; here it is only known and warned of as long as there is no component for it.
+FEATURES = """
+[machine]
+provider: none
+validate_service: False
+
+[job_queue]
+
+[analysis]
+
+[notifier bench]
+url: json://127.0.0.1:9/
+events: *
+
+[power bench]
+type: klipper_device
+object_name: output_pin caselight
+"""
+VIRTUAL = "\n[printer]\ntype: virtual\n"
 _WITHOUT_UVLOOP = (
     "import sys; sys.modules['uvloop'] = None; from moonraker_lite.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 
 
 class Subject:
-    """A program to measure: its name in the table and how it is started with a data path."""
+    """A program to measure: its name in the table, how it is started with a data path, what its configuration has."""
 
-    def __init__(self, name: str, *command: str, extra_config: str = "") -> None:
+    def __init__(self, name: str, *command: str, config: str = CONFIG) -> None:
         self.name = name
         self.command = command
-        self.extra_config = extra_config
+        self.config = config
+
+    def with_config(self, more: str) -> Subject:
+        """The same with more in its configuration."""
+        return Subject(self.name, *self.command, config=self.config + more)
 
 
 def ours(*, uvloop: bool = True) -> Subject:
     """This checkout, run by this interpreter."""
     module = ("-m", "moonraker_lite") if uvloop else ("-c", _WITHOUT_UVLOOP)
     return Subject("moonraker_lite", sys.executable, *module)
-
-
-def ours_with_virtual_printer() -> Subject:
-    """This checkout with its own Marlin process."""
-    return Subject(
-        "moonraker_lite", sys.executable, "-m", "moonraker_lite", extra_config="\n[printer]\ntype: virtual\n"
-    )
 
 
 def moonraker(python: Path) -> Subject:
@@ -103,7 +120,7 @@ class Server:
             (self.data / name).mkdir(parents=True, exist_ok=True)
         self.gcodes = self.data / "gcodes"
         self.port = free_port()
-        config = CONFIG.format(port=self.port, data=self.data) + subject.extra_config
+        config = subject.config.format(port=self.port, data=self.data)
         (self.data / "config" / "moonraker.conf").write_text(config)
         self._log = rig / "output.log"
         self._klippy: subprocess.Popen[bytes] | None = None
