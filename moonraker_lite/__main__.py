@@ -6,6 +6,7 @@ are. Each command is a module of `moonraker_lite.cli`, imported only when it is 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _without_script(list(sys.argv[1:] if argv is None else argv))
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
     name = command or "run"
+    if name == "run" and argv is None:
+        # Start-up makes what stays; looking for garbage in it again and again would take an eighth of its time. `run`
+        # turns this on again when the host answers.
+        gc.disable()
     module = importlib.import_module(f"moonraker_lite.cli.{name.replace('-', '_')}")
     lines = "\n".join(f"  {known:16} {what}" for known, what in COMMANDS.items())
     parser = argparse.ArgumentParser(

@@ -21,6 +21,8 @@ from moonraker_lite.logs import Logs, setup_logging, startup_block
 
 _LOGGER = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 1.0  # after the first clients have been answered
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Moonraker's options, so that its installers' environment files work unchanged."""
@@ -91,10 +93,16 @@ async def _serve(config_file: Path, places: Places, logs: Logs) -> int:
         _LOGGER.info("restarting")
 
 
+def _settle() -> None:
+    """What start-up made stays: later collections need not look at it."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+
+
 def _welcome(host: Host) -> None:
     """Say where the server is to be found."""
-    gc.collect()
-    gc.freeze()  # what start-up made stays: later collections need not look at it
+    asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle)
     server: ServerSettings = host.server
     name = socket.gethostname()
     address = f"http://{name if server.host in ('0.0.0.0', '::', 'all') else server.host}:{host.port}"  # noqa: S104
