@@ -78,6 +78,31 @@ async def test_without_a_printer_it_serves_and_says_what_is_wrong(start: Start, 
     assert "Ending" in (tmp_path / "klippy.log").read_text()
 
 
+async def test_with_the_virtual_printer_it_prints_and_ends_cold(start: Start, tmp_path: Path) -> None:
+    process = await start("--virtual", "--speed", "0", "--name", "demo")
+    (tmp_path / "gcodes" / "a.gcode").write_text("G28\nG90\nM83\n" + "G1 X10 E1 F3000\nG1 X20 E1\n" * 200)
+    client = await connected(tmp_path / "m.sock")
+    await wait_for_state(client, "ready")
+    await client.listen()
+    assert "result" in await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
+    async with asyncio.timeout(20):
+        while (await client.status("print_stats"))["state"] == "printing":
+            await asyncio.sleep(0.05)
+    stats = await client.status("print_stats")
+    assert (stats["state"], stats["filament_used"]) == ("complete", 400.0)
+    assert client.output[:2] == ["File opened:a.gcode Size:5212", "File selected"]
+    assert client.output[-1] == "Done printing file"
+    await client.close()
+    process.terminate()
+    assert await process.wait() == 0
+
+
+async def test_faults_that_nobody_knows_are_refused(start: Start, tmp_path: Path) -> None:
+    process = await start("--virtual", "--faults", "nosuch=1")
+    assert await process.wait() == 2
+    assert "nosuch" in (tmp_path / "klippy.log").read_text()
+
+
 async def test_a_second_one_on_the_same_socket_leaves(start: Start, tmp_path: Path) -> None:
     await start("--serial", str(tmp_path / "nosuch"))
     client = await connected(tmp_path / "m.sock")

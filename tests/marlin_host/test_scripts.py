@@ -357,3 +357,25 @@ async def test_a_board_reset_after_a_halt_makes_it_ready_again(rig: Rig) -> None
     async with asyncio.timeout(5):
         await client.closed.wait()
     await rig.ready_client()
+
+
+async def test_unasked_reports_of_position_and_fan_are_no_output(rig: Rig) -> None:
+    client = await rig.ready_client()
+    rig.line.say("X:10.00 Y:0.00 Z:5.00 E:0.00 Count X:0 Y:0 Z:2000")
+    rig.line.say("M106 P0 S51")
+    assert (await client.status("fan"))["speed"] == pytest.approx(0.2)
+    assert client.output == []
+
+
+async def test_a_link_that_comes_and_goes_is_tried_with_back_off(rig: Rig) -> None:
+    await rig.ready_client()
+    rig.line.hold = True
+    rig.line.lose("flapping")
+    for _ in range(3):
+        await rig.wait_until(lambda: rig.line.connected and bool(rig.line.waiting()))
+        rig.line.lose("flapping")
+    connects = rig.line.connects
+    await asyncio.sleep(0.2)
+    assert rig.line.connects - connects <= 1
+    rig.line.hold = False
+    await rig.wait_until(lambda: rig.printer.status.ready)
