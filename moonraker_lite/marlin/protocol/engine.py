@@ -378,7 +378,7 @@ class LineProtocol:
         """A line that is neither `ok` nor a request."""
         kind = reply.kind
         if kind is Kind.TEXT:
-            self._learn(reply)
+            self._learn(reply, now)
             self._session.reply(reply.text)
         elif kind is Kind.HEATING:
             self._session.busy(now, keepalive=False)
@@ -391,11 +391,14 @@ class LineProtocol:
             if not booting and not self._session.speaks_of(reply.line.strip()):
                 self._boot(now, events)
 
-    def _learn(self, reply: Reply) -> None:
-        """What M115 says of the firmware's buffers and of its emergency parser; and the last `echo:`."""
+    def _learn(self, reply: Reply, now: float) -> None:
+        """What M115 says of the firmware's buffers and of its emergency parser; and what it did not understand."""
         line = reply.line
         if line[:5] == b"echo:":
             self._echo = reply.text[5:].strip()
+            if line[:21] == b"echo:Unknown command:" and self._state is State.RUNNING:
+                command = line.partition(b'"')[2].rpartition(b'"')[0]
+                self._swallow = self._session.unknown(command, now) or self._swallow
         elif line[:14] == b"FIRMWARE_NAME:":
             self._knows_buffers = self._knows_buffers or b"Marlin" in line
             self._session.pace.set_limit(self._limit())

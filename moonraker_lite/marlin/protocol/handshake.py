@@ -12,7 +12,7 @@ HELLO_WAITS = (1.0, 1.0, 2.0, 2.0, 3.0, 5.0)
 HELLO_TROUBLE = 6
 """So many hellos without an answer before somebody is told."""
 AGAIN_WAIT = 0.05
-VERIFY_WAIT = 2.0
+VERIFY_WAIT = 1.0
 BARE_WAIT = 0.5
 """After a bare `ok` to line 1: so long a firmware has for `ok T:...` before it is believed not to say that."""
 BOOT_QUIET = 0.25

@@ -25,6 +25,9 @@ SYNC_LINES_NOISY = 32
 SYNC_LEAST = 8
 """Lines with plain `ok` before an M105 among them makes sure of what was executed."""
 
+IDLE_SYNC = 0.3
+"""Seconds of idleness after which a line that has erred is asked for what was executed."""
+
 MEASURABLE = 0.001
 """Shortest round trip, in seconds, that stands out from the jitter of the host's own scheduling."""
 
@@ -86,6 +89,8 @@ class Session:
         self._since_sync = 0
         self._synced_at = now
         self._planner_filled = False
+        self._too_soon = 0.0
+        """Round trip of an `ok` that was not believed because it came too soon; 0 = none."""
         self._late = 0
         """Lines that were behind a damaged one and have not asked for it yet."""
         self._settling = 0.0
@@ -178,6 +183,20 @@ class Session:
         self._is_busy = True
         self._hears_busy = self._hears_busy or keepalive
 
+    def unknown(self, command: bytes, now: float) -> bool:
+        """The firmware did not know a command. True when that was none of ours, but the rest of a damaged line that
+        has lost its `N`: the `ok` that follows acknowledges nothing, and the line itself is missing."""
+        lines = self.sent.lines
+        whole = b" %b*" % command
+        if any(whole in lines[number].wire for number in range(self.sent.acked + 1, self.sent.cursor)):
+            return False
+        self._sync_soon = True
+        if self.sent.outstanding() == 1:
+            # Nothing is behind it that would make the firmware ask.
+            self._ask_soon = True
+            self._quiet_since = now - 2 * ASK_LATER
+        return True
+
     def ok_numbered(self, number: int, now: float, events: list[Event]) -> None:
         """`ok N12 ...`: all lines up to it were executed. A number that cannot be is noise."""
         sent = self.sent
@@ -220,6 +239,7 @@ class Session:
         floor = self.health.trips.floor
         if floor > MEASURABLE and self.pace.window == 1 and now - line.sent_at < floor * 0.3:
             # Nothing is answered so soon: this is the double of the `ok` before.
+            self._too_soon = now - line.sent_at
             self.health.spurious += 1
             self._sync_soon = True
             return
@@ -263,6 +283,7 @@ class Session:
         self._quiet_since = self._answered_at = now
         self._asked = 0
         self._told = self._is_busy = False
+        self._too_soon = 0.0
         self._contradictions = 0
         if number > sent.reported:
             self._report(number, events)
@@ -390,9 +411,13 @@ class Session:
         sent = self.sent
         if self._probe is None and sent.cursor < sent.next and sent.cursor - 1 == sent.base:
             return self.hold_until
-        if not self.waiting:
-            return None
-        return self._quiet_since + self._patience()
+        if self.waiting:
+            return self._quiet_since + self._patience()
+        return self._quiet_since + IDLE_SYNC if self._unsure() else None
+
+    def _unsure(self) -> bool:
+        """The line has erred, and the last lines were acknowledged by nothing better than a bare `ok`."""
+        return self.marks and not self.numbered and self._since_sync > 0 and (self.pace.noisy or self._sync_soon)
 
     def _patience(self) -> float:
         timeout = self.health.trips.timeout
@@ -418,13 +443,21 @@ class Session:
             # This firmware answers M105 with a bare `ok`; it has answered the question and is silent again.
             self._acknowledge(sent.cursor - 1, now, events, measure=False)
             return
+        if not self.waiting:
+            # Idle, but not sure of the last lines.
+            out.append(sent.pass_on(self._bind_mark(now), now))
+            self._quiet_since = now
+            return
+        if self._too_soon:
+            # No other `ok` came: it was the answer after all.
+            self.health.trips.floor = self._too_soon
+            self._too_soon = 0.0
         self.health.timeouts += 1
-        self._asked += 1
-        self._ask_soon = False
         self._quiet_since = now
         self.settle_extras(events)
-        self._probe_heard = False
-        line = self._bind_mark(now)
+        self._probe_heard = self._ask_soon = False
+        line = self._question(now)
+        self._asked += 1
         self._probe = line.number
         self.health.lines += 1
         if sent.cursor == line.number:
@@ -435,6 +468,15 @@ class Session:
             line.tries += 1
             out.append(line.wire)
         self._tell_silence(now, events)
+
+    def _question(self, now: float) -> Sent:
+        """The M105 to ask with. One that waits to be repeated will do, unless it was of no use a moment ago: the
+        firmware does not answer a number that it just had."""
+        sent = self.sent
+        last = sent.lines.get(sent.next - 1)
+        if last is not None and last.mark and not self._asked and sent.cursor < last.number:
+            return last
+        return self._bind_mark(now)
 
     def settle_extras(self, events: list[Event]) -> None:
         """Emergency lines are waited for no longer: they act when they arrive, or not at all."""

@@ -11,9 +11,10 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from moonraker_lite.marlin.protocol import Acknowledged, Event, LineProtocol
+from moonraker_lite.marlin.protocol import Acknowledged, Connected, Event, LineProtocol
 from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults
 from moonraker_lite.marlin.virtual.receiver import Command, Receiver
+from moonraker_lite.marlin.virtual.words import command_of
 
 Chunker = Callable[[bytes, random.Random], Iterable[bytes]]
 
@@ -30,6 +31,11 @@ def single(data: bytes, rng: random.Random) -> Iterator[bytes]:
     """Byte by byte."""
     for byte in data:
         yield bytes((byte,))
+
+
+def linewise(data: bytes, rng: random.Random) -> Iterator[bytes]:
+    """Line by line, as a UART delivers them to a firmware that looks often enough."""
+    yield from data.splitlines(keepends=True)
 
 
 def ragged(data: bytes, rng: random.Random) -> Iterator[bytes]:
@@ -96,7 +102,7 @@ class BareFirmware:
             # Also a numbered one sets the number a second time, when it is executed.
             if b"N" in text:
                 self.receiver.last_line = int(text.partition(b"N")[2])
-        elif text[:1] not in (b"G", b"M", b"T"):
+        elif not command_of(text)[0]:
             answers.append(b'echo:Unknown command: "%b"\n' % text)
         elif text == b"M105":
             if not self._plain_m105:
@@ -146,12 +152,26 @@ class SimulatedLine:
         self._line_free = [0.0, 0.0]
 
     def run(self, commands: Iterable[str], *, limit: float = 1e6, until: Callable[[], bool] | None = None) -> None:
-        """Send the commands and wait for the last acknowledgement. TimeoutError: no end within `limit` seconds."""
+        """Shake hands, then as `go_on`."""
+        self.protocol.connected(self.now)
+        self.go_on(commands, limit=limit, until=until)
+
+    def go_on(
+        self,
+        commands: Iterable[str],
+        *,
+        limit: float = 1e6,
+        until: Callable[[], bool] | None = None,
+        on_acknowledged: Callable[[int], None] | None = None,
+    ) -> None:
+        """Send the commands, wait for the last acknowledgement, and then until everybody is quiet, or until told.
+
+        TimeoutError: no end at `limit` seconds of simulated time.
+        """
         source = iter(commands)
         waiting: set[int] = set()
         exhausted = False
-        self.protocol.connected(self.now)
-        while True:
+        while until is None or not until():
             while not exhausted and self.protocol.ready and self.protocol.can_accept():
                 command = next(source, None)
                 if command is None:
@@ -161,18 +181,36 @@ class SimulatedLine:
             self._transmit(self.protocol.data_to_send(self.now), to_firmware=True)
             self.peak_lines = max(self.peak_lines, self.protocol.outstanding_lines)
             self.peak_bytes = max(self.peak_bytes, self.protocol.outstanding_bytes)
-            if (exhausted and not waiting) or (until is not None and until()):
+            if until is None and exhausted and not waiting and self._quiet():
                 return
             for event in self._step():
                 if isinstance(event, Acknowledged):
-                    self.longest_stall = max(self.longest_stall, self.now - self._progress_at)
-                    self._progress_at = self.now
+                    self._acknowledged(event.token)
                     waiting.discard(event.token)
-                    self.acknowledged.append(event.token)
+                    if on_acknowledged is not None:
+                        on_acknowledged(event.token)
+                elif isinstance(event, Connected):
+                    self._progress_at = self.now
                 if self._on_event is not None:
                     self._on_event(event)
             if self.now > limit:
                 raise TimeoutError(f"no end after {limit} simulated seconds, {len(waiting)} lines unacknowledged")
+
+    def _acknowledged(self, token: int) -> None:
+        self.longest_stall = max(self.longest_stall, self.now - self._progress_at)
+        self._progress_at = self.now
+        self.acknowledged.append(token)
+
+    def _quiet(self) -> bool:
+        """An acknowledgement may have come too early, by a doubled `ok`: then the line is still to be delivered."""
+        if self._events or self.firmware.due is not None:
+            return False
+        deadline = self.protocol.next_deadline()
+        return deadline is None or deadline > self.now + 5.0
+
+    def damage(self, plan: FaultPlan) -> None:
+        """From now on other faults."""
+        self.faults = Faults(plan)
 
     def _step(self) -> list[Event]:
         """Go to the next happening."""
