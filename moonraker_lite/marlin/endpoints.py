@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from moonraker_lite import __version__
-from moonraker_lite.marlin.gcode.help import HELP
 from moonraker_lite.marlin.printer import Printer
 from moonraker_lite.marlin.requests import Params, RequestError, object_fields
 from moonraker_lite.marlin.server import DEFERRED, Client, Reply
@@ -46,7 +45,7 @@ class Endpoints:
             "info": self._info,
             "emergency_stop": self._emergency_stop,
             "register_remote_method": self._register_remote_method,
-            "gcode/help": lambda *_: HELP,
+            "gcode/help": lambda *_: self._printer.objects.help(),
             "gcode/script": lambda _client, params, _reply: self._run(params.text("script")),
             "gcode/restart": lambda *_: self._run("RESTART"),
             "gcode/firmware_restart": lambda *_: self._run("FIRMWARE_RESTART"),

@@ -82,7 +82,7 @@ class PrintJob:
         self._checkpoints = checkpoints
         self._execute = execute
         self._park = park
-        self._streamer = Streamer(machine, line, self.stats, is_host_command)
+        self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
         self._task: asyncio.Task[None] | None = None
         self._wish = Wish.GO_ON
         self._failure = ""
@@ -152,6 +152,7 @@ class PrintJob:
         if self.printing and asyncio.current_task() is self._task:
             raise CommandError("SDCARD_RESET_FILE cannot be run from the file that is printed")
         await self.cancel()
+        await self.ended()
         self._clear_file()
         self.stats.reset()
         self._machine.excluded.reset()
@@ -217,7 +218,8 @@ class PrintJob:
         self.paused = False
         if not self.running or self._task is None:
             return False
-        self._wish = Wish.CANCEL
+        if self._wish is not Wish.FAIL:
+            self._wish = Wish.CANCEL
         self._wake.set()
         if self._line.connected and self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
             self._line.send("M108", emergency=True).add_done_callback(_forget)
@@ -233,8 +235,9 @@ class PrintJob:
             self._wake.set()
 
     async def ended(self) -> None:
-        """Wait until a job that was told to stop has done so."""
-        if self._task is not None and self.running:
+        """Wait until a job that ends has done all that it does then, such as switching the heaters off."""
+        ending = not self.running or self.stopping
+        if ending and self._task is not None and asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
 
     def forget(self) -> None:

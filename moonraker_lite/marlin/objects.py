@@ -115,6 +115,11 @@ class StatusObjects:
             return {"speed": self._machine.motion.fans.get(int(index), 0.0), "rpm": None}
         return None
 
+    def help(self) -> dict[str, str]:
+        """Return name -> text of the commands that have one, as `gcode/help` tells them."""
+        commands: dict[str, dict[str, str]] = self._gcode(0.0)["commands"]
+        return {name: entry["help"] for name, entry in commands.items() if "help" in entry}
+
     def _gcode(self, _: float) -> Status:
         firmware = self._machine.firmware
         known = (firmware.extruders, firmware.can("Z_PROBE"), firmware.can("AUTOLEVEL"))

@@ -40,6 +40,7 @@ from moonraker_lite.marlin.replies import (
     ReplyKind,
     classify,
     parse_endstop,
+    parse_fan,
     parse_host_action,
     parse_temperatures,
 )
@@ -116,6 +117,7 @@ class Printer:
         )
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
+        self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if (left := checkpoints.load()) is not None:
             _LOGGER.warning("An earlier print did not end: %s", left)
@@ -186,7 +188,7 @@ class Printer:
             self.console.error(event.message)
             if not event.recoverable:
                 self.job.fail(event.message)
-                self._session.end(Begin.RESTART)
+                self._session.end(Begin.SHAKE_HANDS)
 
     def _on_line(self, text: str) -> None:
         if (report := parse_temperatures(text)) is not None:
@@ -195,25 +197,32 @@ class Printer:
         self.machine.mesh.read_line(text)
         if self._session.identifying:
             self._session.learn(text)
-        # Marlin tells its position unasked after each G92 of a print.
-        if self.turn.busy or classify(text) is not ReplyKind.POSITION:
+        kind = classify(text)
+        if (fan := parse_fan(text)) is not None:
+            self.machine.motion.fans[fan.fan] = min(fan.speed / 255.0, 1.0)
+        # Marlin tells position and fan unasked, after each G92 and M106 of a print.
+        if self.turn.busy or not (fan or kind is ReplyKind.POSITION):
             self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
             self._on_action(action.name)
         elif "Probe Offset" in text:
             self.machine.probe_offset_follows = True
-        elif not self.turn.busy and classify(text) is ReplyKind.ERROR and (error := complaint(text)):
+        elif not self.turn.busy and kind is ReplyKind.ERROR and (error := complaint(text)):
             self.job.fail(error)
 
     def _on_action(self, name: str) -> None:
-        """The firmware asks something of its host."""
-        if name in ("pause", "paused"):
+        """The firmware asks something of its host. (`paused` and `resumed` only tell what it does by itself.)"""
+        if name == "pause":
             self.job.request_pause()
+        elif name == "resume":
+            self._spawn(self._by_firmware("RESUME"), "resume asked for by the firmware")
         elif name == "cancel":
-            self._spawn(self._cancel(), "cancel asked for by the firmware")
+            self._spawn(self._by_firmware("CANCEL_PRINT"), "cancel asked for by the firmware")
 
-    async def _cancel(self) -> None:
-        await self.job.cancel()
+    async def _by_firmware(self, command: str) -> None:
+        if self.job.running:
+            with suppress(HostError):
+                await self.interpreter.run_script(command)
 
     def _on_reset(self) -> None:
         self.job.fail(
@@ -310,8 +319,10 @@ class Printer:
     def _ask_temperature(self) -> None:
         """Poll where the firmware does not report by itself; never more than one question at a time."""
         silent = self.machine.clock() - self.machine.temperatures_at > TEMPERATURE_SILENCE
-        if silent and self._line.can_accept() and not self._line.protocol.outstanding_lines:
-            self._line.stream("M105")
+        asked = self._question is not None and not self._question.done()
+        if silent and not asked and self._line.can_accept():
+            self._question = self._line.send("M105")
+            self._question.add_done_callback(_forget)
 
     def _on_idle(self) -> None:
         if self.status.ready:

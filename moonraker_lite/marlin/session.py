@@ -63,6 +63,7 @@ class Begin(enum.Enum):
     """How the next session begins."""
 
     CONNECT = "connect"
+    SHAKE_HANDS = "shake hands again"
     RESTART = "restart"
     RESET_BOARD = "reset the board"
     BOARD_WAS_RESET = "the board was reset"
@@ -133,6 +134,9 @@ class Session:
             except HostError as error:
                 self._status.transition(HostState.ERROR, f"{error.message}\nTrying again. {HINT}")
                 await self._line.close()
+                if self._next is Begin.CONNECT:
+                    # The link was lost again; only a wish of the user cuts the waiting short.
+                    self._over.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(delay):
                         await self._over.wait()
@@ -154,7 +158,7 @@ class Session:
                 self._reset_board()
         if not self._line.connected:
             await self._line.connect()
-        elif begin is Begin.RESTART:
+        elif begin in (Begin.RESTART, Begin.SHAKE_HANDS):
             await self._line.restart()
         if self._status.state in (HostState.SHUTDOWN, HostState.ERROR):
             self._begin_anew()

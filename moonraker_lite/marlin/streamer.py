@@ -23,7 +23,10 @@ from moonraker_lite.marlin.state import Machine
 AHEAD = 8
 
 _GCODE = re.compile(r"G[0-9]").match
-_MCODE = re.compile(r"[MT][0-9]").match
+# What has to be read closely before it may be sent: checksums, comments in parentheses.
+_ODD = re.compile(r"[*(]").search
+# A line of these that is too long must not be left out.
+_ESSENTIAL = frozenset({"G0", "G1", "G2", "G3", "G5", "G92"})
 
 
 class JobLine(Protocol):
@@ -44,12 +47,19 @@ class Streamer:
     """One file at a time. `position` and `line_number` are what the firmware has acknowledged."""
 
     def __init__(
-        self, machine: Machine, line: JobLine, stats: PrintStats, is_host_command: Callable[[str], bool]
+        self,
+        machine: Machine,
+        line: JobLine,
+        stats: PrintStats,
+        is_host_command: Callable[[str], bool],
+        left_out: Callable[[str], None],
     ) -> None:
+        """`left_out` is told of lines that were not sent because no firmware could read them."""
         self._machine = machine
         self._line = line
         self._stats = stats
         self._is_host_command = is_host_command
+        self._left_out = left_out
         self._filter = MoveFilter(machine.excluded, machine.motion)
         self.position = 0
         self.line_number = 0
@@ -111,7 +121,7 @@ class Streamer:
             text = text.strip()
             if not text:
                 continue
-            if not _GCODE(text) or not text.isprintable() or "*" in text:
+            if not _GCODE(text) or not text.isprintable() or _ODD(text):
                 room -= self._push_other(raw.decode("utf-8", "surrogateescape"), text)
                 if self.special is not None:
                     break
@@ -140,7 +150,8 @@ class Streamer:
         if not command.traditional or self._is_host_command(command.name):
             self.special = command
             return 0
-        clean = text if _MCODE(text) and text.isprintable() and "*" not in text else command.line
+        as_it_is = text[0].isupper() and text[0] != "N" and text.isprintable() and not _ODD(text)
+        clean = text if as_it_is else command.line
         if self._filter.active:
             return self._push_filtered(clean)
         self._machine.observe(command)
@@ -158,14 +169,23 @@ class Streamer:
 
     def _stream(self, text: str) -> None:
         try:
-            token = self._line.stream(text)
+            token: Token | None = self._line.stream(text)
         except ValueError:
-            # Longer than the firmware's buffer: without its blanks it may fit, a text may be cut.
             token = self._stream_short(text)
-        self._in_flight.append((token, self._read_offset, self._read_line))
+        if token is not None:
+            self._in_flight.append((token, self._read_offset, self._read_line))
 
-    def _stream_short(self, text: str) -> Token:
+    def _stream_short(self, text: str) -> Token | None:
+        """Send a line that is longer than the firmware's buffer: without its blanks it may fit, a text may be cut.
+
+        What still does not fit (pictures for the displays of some makers) is left out, but never a move.
+        """
         try:
             return self._line.stream(squeeze(text))
         except ValueError as error:
-            raise CommandError(f"Line {self._read_line} of the file cannot be sent: {error}") from None
+            command = parse(text)
+            message = f"Line {self._read_line} of the file cannot be sent: {error}"
+            if command is None or command.name in _ESSENTIAL:
+                raise CommandError(message) from None
+            self._left_out(message)
+            return None

@@ -97,6 +97,7 @@ class HostCommands:
         if self._job.printing:
             raise CommandError("SD busy")
         if not await self._job.resume(self._send):
+            await self._job.ended()
             self._job.start()
 
     async def _seek(self, command: Command) -> None:

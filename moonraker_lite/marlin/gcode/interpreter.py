@@ -63,7 +63,8 @@ class Interpreter:
         self._handlers.update(handlers)
 
     def is_host_command(self, name: str) -> bool:
-        return name in self._handlers
+        """Whether a command of a file being printed is for `execute_in_job`. M118 there is the firmware's as it stands."""
+        return name in self._handlers and name != "M118"
 
     @property
     def active(self) -> bool:

@@ -17,6 +17,8 @@ _TRADITIONAL = re.compile(r"([A-Z])[ \t]*([-+]?[0-9]+(?:\.[0-9]+)?)(?![0-9_])(.*
 _EXTENDED = re.compile(r"([A-Z_][A-Z0-9_]*)(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
 _LINE_NUMBER = re.compile(r"N[0-9]+[ \t]*", re.IGNORECASE)
 _CHECKSUM = re.compile(r"\*[0-9]+[ \t]*$")
+# Comments of RS274. Marlin would read their capitals as words of the command.
+_PARENTHESES = re.compile(r"\([^()]*\)")
 _WORD = re.compile(r"([A-Z])[ \t]*([-+]?[0-9]*\.?[0-9]*)", re.IGNORECASE)
 # What surely fits into Marlin's 96 bytes beside a line number and a checksum.
 SHORT_TEXT = 72
@@ -74,8 +76,10 @@ def parse(line: str) -> Command | None:
     if match := _TRADITIONAL.fullmatch(text):
         name = match[1].upper() + _plain_number(match[2])
         rest = match[3].strip()
-        keep = name in TEXT_COMMANDS or not rest.isascii()
-        return Command(name, rest if keep else rest.upper(), traditional=True)
+        if name in TEXT_COMMANDS:
+            return Command(name, rest, traditional=True)
+        rest = _PARENTHESES.sub("", rest).strip()
+        return Command(name, rest.upper() if rest.isascii() else rest, traditional=True)
     whole = line.translate(_CONTROL).strip()
     if match := _EXTENDED.match(whole):
         name = match[1].upper()
