@@ -19,6 +19,14 @@ def resolve(folder: Path, name: str) -> Path | None:
         return None  # a name that no file system takes
 
 
+def file_size(path: Path) -> int | None:
+    """Return the bytes of a file, None when it is gone or may not be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def list_files(folder: Path) -> list[tuple[str, int]]:
     """Return name and size of what could be printed, by name. Walks the folder: for a thread."""
     files = []

@@ -21,13 +21,14 @@ from moonraker_lite.marlin.gcode.reader import GcodeFile
 from moonraker_lite.marlin.gcode.translate import turn_off_heaters
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
-from moonraker_lite.marlin.gcode_folder import resolve
+from moonraker_lite.marlin.gcode_folder import file_size, resolve
 from moonraker_lite.marlin.print_stats import RUNNING, JobState, PrintStats
 from moonraker_lite.marlin.protocol import Token
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.saved import Saved, Send
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.streamer import JobLine, Streamer
+from moonraker_lite.marlin.waiting import forget, unless_set
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -134,9 +135,9 @@ class PrintJob:
         if self.printing:
             raise CommandError("SD busy")
         path = resolve(self.gcodes, name)
-        if path is None:
+        size = file_size(path) if path else None
+        if path is None or size is None:
             raise CommandError("Unable to open file")
-        size = path.stat().st_size
         relative = path.relative_to(self.gcodes).as_posix()
         self._console.raw(f"File opened:{relative} Size:{size}")
         self._console.raw("File selected")
@@ -221,8 +222,7 @@ class PrintJob:
         if self._wish is not Wish.FAIL:
             self._wish = Wish.CANCEL
         self._wake.set()
-        if self._line.connected and self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
-            self._line.send("M108", emergency=True).add_done_callback(_forget)
+        self._break_heating_wait()
         if asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
         return True
@@ -283,6 +283,8 @@ class PrintJob:
             async with GcodeFile(path, self.position) as file:
                 while lines := await file.lines():
                     await self._feed(lines)
+            if self._wish is Wish.PAUSE:
+                await self._hold()
             await self._unless_failed(self._line.drained())
             self._check_wish()
             await self._complete()
@@ -325,16 +327,8 @@ class PrintJob:
 
     async def _unless_failed(self, work: Awaitable[object]) -> None:
         """Wait for the firmware, but not when the print has failed: it may never answer. Raise _Stopped then."""
-        waiting = asyncio.ensure_future(work)
-        failed = asyncio.create_task(self._failed.wait())
-        try:
-            await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                raise _Stopped
-            waiting.result()
-        finally:
-            waiting.cancel()
-            failed.cancel()
+        if not await unless_set(work, self._failed):
+            raise _Stopped
 
     def _check_wish(self) -> None:
         if self._wish in (Wish.CANCEL, Wish.FAIL):
@@ -361,6 +355,7 @@ class PrintJob:
         self._streamer.position = self.size
         self._progress_at_end = 1.0
         self.path = None
+        self.paused = False
         self._machine.excluded.end()
         self.stats.transition(JobState.COMPLETE)
         await self._checkpoints.remove()
@@ -392,6 +387,7 @@ class PrintJob:
 
     def _conclude(self, state: JobState, message: str) -> None:
         self._streamer.forget()
+        self.paused = False
         self._machine.excluded.end()
         self._console.error(message)
         self.stats.transition(state, message)
@@ -399,18 +395,18 @@ class PrintJob:
     async def _heaters_off(self) -> None:
         if not self._line.connected:
             return
+        self._break_heating_wait()
         async with asyncio.timeout(HEATERS_OFF):
             for text in turn_off_heaters(None, self._machine):
                 self._machine.observe_line(text)
                 await self._line.send(text)
 
+    def _break_heating_wait(self) -> None:
+        """End an M109 or M190 that still waits; everything else would wait behind it."""
+        if self._line.connected and self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
+            self._line.send("M108", emergency=True).add_done_callback(forget)
+
     def _clear_file(self) -> None:
         self.path, self.size, self._progress_at_end = None, 0, 0.0
         self._streamer.begin(0)
         self._machine.excluded.end()
-
-
-def _forget(future: asyncio.Future[tuple[str, ...]]) -> None:
-    """Nobody waits for the answer; that it failed shows elsewhere."""
-    if not future.cancelled():
-        future.exception()

@@ -48,6 +48,7 @@ from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.state import Activity, Machine
+from moonraker_lite.marlin.waiting import forget
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -286,7 +287,7 @@ class Printer:
     def emergency_stop(self, reason: str) -> None:
         """Halt the firmware, now."""
         if self._line.connected:
-            self._line.send("M112", emergency=True).add_done_callback(_forget)
+            self._line.send("M112", emergency=True).add_done_callback(forget)
         self._shutdown(reason)
 
     def _shutdown(self, reason: str) -> None:
@@ -322,7 +323,7 @@ class Printer:
         asked = self._question is not None and not self._question.done()
         if silent and not asked and self._line.can_accept():
             self._question = self._line.send("M105")
-            self._question.add_done_callback(_forget)
+            self._question.add_done_callback(forget)
 
     def _on_idle(self) -> None:
         if self.status.ready:
@@ -355,9 +356,3 @@ def _endstop_name(name: str, found: dict[str, bool]) -> str:
     if axis in ("x", "y", "z") and (end == "min" or (end == "max" and f"{axis}_min" not in found)):
         return f"stepper_{axis}"
     return "probe" if name == "z_probe" else name
-
-
-def _forget(future: asyncio.Future[tuple[str, ...]]) -> None:
-    """Nobody waits for the answer; that it failed shows elsewhere."""
-    if not future.cancelled():
-        future.exception()

@@ -569,3 +569,15 @@ async def test_line_numbers_that_contradict_end_the_print_and_are_agreed_on_anew
     await rig.wait_until(lambda: rig.line.connects == connects + 1 and rig.line.sent[-1] == "M155 S1")
     assert not client.closed.is_set()
     assert "result" in await client.script("G28")
+
+
+async def test_a_pause_behind_the_last_line_lets_the_print_end(rig: Rig) -> None:
+    client = await rig.ready_client()
+    await begin(rig, client, "a.gcode", "G1 X1", "G1 X2")
+    await asyncio.sleep(0.02)
+    pausing = asyncio.create_task(client.script("PAUSE"))
+    await asyncio.sleep(0.02)
+    flow(rig)
+    await pausing
+    assert await rig.job_ends() == "complete"
+    assert not (await client.status("pause_resume"))["is_paused"]

@@ -307,6 +307,7 @@ async def test_a_restart_ends_a_print(rig: Rig) -> None:
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
     await rig.wait_until(lambda: bool(rig.line.waiting()))
     rig.line.hold = False
+    rig.line._run()
     await client.result("gcode/restart")
     await client.closed.wait()
     again = await rig.ready_client()

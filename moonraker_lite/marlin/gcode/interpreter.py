@@ -63,7 +63,7 @@ class Interpreter:
         self._handlers.update(handlers)
 
     def is_host_command(self, name: str) -> bool:
-        """Whether a command of a file being printed is for `execute_in_job`. M118 there is the firmware's as it stands."""
+        """Whether a command of a file being printed is for `execute_in_job`. M118 is the firmware's there."""
         return name in self._handlers and name != "M118"
 
     @property
