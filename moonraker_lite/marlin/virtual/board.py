@@ -77,6 +77,8 @@ class Board:
         self.go_on = False
         """M108 was given."""
         self.waiting_for_user = False
+        self.payload = b""
+        """What the `ok` of the running command says, instead of P and B."""
         self.temperature_every = 0.0
         self.position_every = 0.0
         self._temperature_at = 0.0
@@ -309,8 +311,9 @@ class Board:
             # Killed or reset by what it did.
             return
         queue = self._queue
-        if command.text[:4] == b"M105":
-            self.say(b"ok %b\n" % self.temperatures(now))
+        if self.payload:
+            self.say(b"ok %b\n" % self.payload)
+            self.payload = b""
         elif not self.advanced_ok:
             self.say(b"ok\n")
         elif command.number is not None:

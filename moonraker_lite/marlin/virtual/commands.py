@@ -234,6 +234,7 @@ def endstops(board: Board, rest: bytes) -> Run:
 
 @command("M105")
 def temperatures(board: Board, rest: bytes) -> Run:
+    board.payload = board.temperatures(board.now)
     return None
 
 

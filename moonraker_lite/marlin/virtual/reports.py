@@ -99,11 +99,19 @@ def firmware(*, emergency_parser: bool) -> Iterator[bytes]:
 def setting(name: str, values: dict[str, float]) -> bytes:
     """`  M92 X80.00 Y80.00 Z400.00 E93.00`."""
     words = " ".join(f"{letter}{_number(name, letter, value)}" for letter, value in values.items())
-    return f"  {name} {words}\n".encode()
+    note = ""
+    if name == "M851":
+        note = " ; (mm)"
+    elif name in _SWITCHES:
+        note = f" ; {_SWITCHES[name]} {'ON' if values['S'] else 'OFF'}"
+    return f"  {name} {words}{note}\n".encode()
+
+
+_SWITCHES = {"M420": "Leveling", "M412": "Sensor"}
 
 
 def _number(name: str, letter: str, value: float) -> str:
-    if (name, letter) in (("M420", "S"), ("M412", "S")) or (name == "M851" and letter != "Z"):
+    if (letter == "S" and name in _SWITCHES) or (name == "M851" and letter != "Z"):
         return f"{value:g}"
     return f"{value:.2f}"
 
