@@ -26,7 +26,7 @@ async def test_upload_print_complete(daemon: Daemon) -> None:
     await daemon.start()
     observer = await Observer.connect(daemon)
     await observer.call("printer.objects.subscribe", objects={"print_stats": None, "virtual_sdcard": None})
-    response = await daemon.upload("main job ü.gcode", gcode(2000))
+    response = await daemon.upload("main job ü.gcode", gcode(40_000))
     assert response.code == 201
     assert json.loads(response.body)["item"]["path"] == "main job ü.gcode"
     metadata = await observer.call("server.files.metadata", filename="main job ü.gcode")
@@ -41,7 +41,7 @@ async def test_upload_print_complete(daemon: Daemon) -> None:
     added, finished = observer.named("notify_history_changed")
     assert (added["action"], added["job"]["status"]) == ("added", "in_progress")
     assert (finished["action"], finished["job"]["status"]) == ("finished", "completed")
-    assert finished["job"]["filament_used"] == pytest.approx(2000 * 0.05, abs=0.01)
+    assert finished["job"]["filament_used"] == pytest.approx(40_000 * 0.05, abs=0.01)
     updates = [status.get("print_stats", {}) for status in observer.named("notify_status_update")]
     states = [update["state"] for update in updates if "state" in update]
     assert states[-1] == "complete"
