@@ -40,7 +40,7 @@ from moonraker_lite.transports.files import send_file
 _LOGGER = logging.getLogger(__name__)
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a body that is held in memory (JSON, forms)
-BODY_CHUNK = 256 * 1024  # bytes of a streamed body that are handed on at once
+BODY_CHUNK = 128 * 1024  # bytes of a streamed body that are handed on at once; more are not faster
 MAX_DISCARD = 64 * 1024 * 1024  # bytes of an unwanted body that are read so that the client sees our answer
 DISCARD_SECONDS = 20.0
 SMALL_BODY = 1024 * 1024
