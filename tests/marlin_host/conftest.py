@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from moonraker_lite.marlin import subscriptions
 from moonraker_lite.marlin.endpoints import Endpoints
 from moonraker_lite.marlin.printer import Printer, PrinterOptions
 from moonraker_lite.marlin.server import ApiServer
@@ -94,7 +95,9 @@ MakeRig = Callable[..., Awaitable[Rig]]
 
 
 @pytest.fixture
-async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
+async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeRig]:
+    """Make rigs. Status comes more often than in real life: most tests ask and would wait for the next tick."""
+    monkeypatch.setattr(subscriptions, "INTERVAL", 0.02)
     rigs: list[Rig] = []
 
     async def make(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from moonraker_lite.marlin import subscriptions
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.raw_client import RawClient
 
@@ -20,8 +21,10 @@ REPORTS = {"B:25.0 /0.0 T0:25.0 /0.0": "T:25.00 /0.00 B:25.00 /0.00 @:0 B@:0"}
 
 
 @pytest.fixture
-async def shared_rig(make_rig: MakeRig) -> Rig:
+async def shared_rig(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """A ready printer whose status comes on Klipper's grid."""
     rig = await make_rig()
+    monkeypatch.setattr(subscriptions, "INTERVAL", 0.25)
     await rig.ready_client()
     return rig
 

@@ -456,6 +456,7 @@ async def test_m112_mid_print(rig: Rig) -> None:
     info = await client.result("info")
     assert info["state"] == "shutdown"
     assert info["state_message"].startswith("Shutdown due to webhooks request\n")
+    flow(rig)
 
 
 async def test_the_checkpoint_says_how_far_a_failed_print_came(rig: Rig) -> None:
