@@ -42,7 +42,7 @@ class Events:
         for handler in tuple(self._handlers.get(type(event), ())):
             try:
                 handler(event)
-            except Exception:
+            except Exception:  # boundary: one subscriber's fault must not keep the event from the others
                 _LOGGER.exception("handler of %s failed", type(event).__name__)
 
     def connect_clients(self, broadcast: Broadcast) -> None:

@@ -117,7 +117,7 @@ class Host:
                 self.table.add(self._endpoints(built.instance))
                 self.facts.components.append(built.name)
                 return
-            except Exception:
+            except Exception:  # boundary: one component's fault must not keep the others from starting
                 _LOGGER.exception("component %s failed to start", built.name)
                 built.problem = f"Component '{built.name}' failed to start; the log has the cause"
         self.facts.components.append(built.name)
@@ -182,7 +182,7 @@ class Host:
             await asyncio.wait_for(component.stop(), STOP_SECONDS)
         except TimeoutError:
             _LOGGER.error("component %s did not stop within %.0f s", component.name, STOP_SECONDS)
-        except Exception:
+        except Exception:  # boundary: the others have to be stopped all the same
             _LOGGER.exception("component %s failed to stop", component.name)
 
 

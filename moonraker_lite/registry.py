@@ -60,7 +60,7 @@ def load_third_party() -> list[type[Component]]:
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             kind = entry.load()
-        except Exception:
+        except Exception:  # boundary: foreign code must not keep the host from starting
             _LOGGER.exception("component %s cannot be imported", entry.name)
             continue
         if isinstance(kind, type) and issubclass(kind, Component):
@@ -159,7 +159,7 @@ class Registry:
                 built.problem = str(error)
             except ConfigError as error:
                 built.problem = f"Component '{kind.name}' is off: {error}"
-            except Exception:
+            except Exception:  # boundary: one component's fault must not keep the others from starting
                 _LOGGER.exception("component %s cannot be made", kind.name)
                 built.problem = f"Component '{kind.name}' failed to load; the log has the cause"
 
