@@ -33,6 +33,7 @@ from moonraker_lite.tasks import TaskOwner
 _LOGGER = logging.getLogger(__name__)
 
 THREADS = 4
+ANSWER_SECONDS = 0.005  # s that an answer has to leave before what it is about is announced
 WRITE_DELAY = 0.5  # s; metadata that is lost with a power cut is scanned again, so it is written in batches
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Library:
         self._events = events
         self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._silent_until = 0.0
         self._writer: asyncio.TimerHandle | None = None
         self._tasks = TaskOwner("library")
 
@@ -148,9 +150,14 @@ class Library:
     def _report(self, observations: list[Observation]) -> None:
         for seen in observations:
             self._keep_metadata(seen)
-            if seen.event is not Event.FILE_TOUCHED:
+            if seen.event is not Event.FILE_TOUCHED and self._is_told_of(seen.place):
                 self.reducer.observe(seen, self._now())
         self.flush()
+
+    def _is_told_of(self, place: Place) -> bool:
+        """Logs and the like change all the time and nobody can change them: as in Moonraker they are not announced."""
+        root = self.roots.get(place.root)
+        return root is not None and (root.watched or root.writable)
 
     def _keep_metadata(self, seen: Observation) -> None:
         """Metadata follows its file."""
@@ -209,7 +216,9 @@ class Library:
             raise
         self.reducer.commit(operation, made.changes, self._now())
         self._found(operation.found)
-        asyncio.get_running_loop().call_soon(self.flush)
+        if self._silent_until < self._now():
+            self._silent_until = self._now() + ANSWER_SECONDS
+        self.flush()
 
     async def settle(self, *places: Place) -> None:
         """Return when the index has what was done to the disk before this call, at these places in any case."""
@@ -231,6 +240,12 @@ class Library:
     def flush(self) -> None:
         """Announce what is due, and see to it that the rest is announced in time."""
         now = self._now()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if now < self._silent_until:
+            self._timer = asyncio.get_running_loop().call_at(self._silent_until, self.flush)
+            return
         self.reducer.advance(now)
         changes, self.reducer.out = self.reducer.out, []
         for change in changes:
@@ -238,9 +253,6 @@ class Library:
             if notice is not None:
                 self._events.notify("filelist_changed", notice)
                 self._events.publish(FileChanged(notice))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         due = self.reducer.next_due()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self.flush)

@@ -110,6 +110,7 @@ class FileManager(Component, section="file_manager"):
             end()
         self._printed.stop()
         await self._tasks.close()
+        await self._uploader.close()
         await self._library.stop()
 
     # -- for other components --------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class BlockWriter:
             OSError: the disk refused an earlier block.
         """
         view = memoryview(data)
-        while view:
+        while view and not self._stopped:
             taken = min(len(view), BLOCK - self._filled)
             self._filling[self._filled : self._filled + taken] = view[:taken]
             self._filled += taken
@@ -68,8 +68,10 @@ class BlockWriter:
 
     async def _written(self) -> None:
         if self._busy is not None:
-            await asyncio.shield(self._busy)
-            self._busy = None
+            busy = self._busy
+            await asyncio.shield(busy)
+            if self._busy is busy:
+                self._busy = None
 
     async def finish(self) -> None:
         """Write the rest.
@@ -98,8 +100,8 @@ class BlockWriter:
     async def stop(self) -> None:
         """Return when no thread uses the part any more: only then may it be closed."""
         self._stopped = True
-        if self._busy is not None:
-            await asyncio.wait([self._busy])
-            if not self._busy.cancelled():
-                self._busy.exception()  # whoever wrote has been told already
-            self._busy = None
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            await asyncio.wait([busy])
+            if not busy.cancelled():
+                busy.exception()  # whoever wrote has been told already

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -34,6 +34,7 @@ from moonraker_lite.errors import (
     HostError,
     InsufficientStorage,
     PayloadTooLarge,
+    Unavailable,
     UnprocessableContent,
 )
 
@@ -67,6 +68,19 @@ class Uploader:
         self.queue_prints = queue_prints
         self.starter: PrintStarter | None = None
         self.queue: PrintQueue | None = None
+        self.making_folders = asyncio.Lock()
+        self._open: set[UploadSink] | None = set()
+
+    async def close(self) -> None:
+        """Give up what is under way; nothing new is taken."""
+        sinks, self._open = self._open or set(), None
+        for sink in sinks:
+            await sink.abort()
+
+    def ended(self, sink: UploadSink) -> None:
+        """An upload was stored or given up."""
+        if self._open is not None:
+            self._open.discard(sink)
 
     async def open(self, request: Request, location: Callable[[Place], str] | None = None) -> UploadSink:
         """Take an upload whose body is about to come. `location` makes the Location header's path of the file's place.
@@ -84,7 +98,11 @@ class Uploader:
         if root is not None:
             await self.library.thread(lambda: _check_room(root.path, length))
         self.library.scanning.warm()
-        return UploadSink(self, request, form, location or _location)
+        if self._open is None:
+            raise Unavailable("The host stops; upload again when it is back")
+        sink = UploadSink(self, request, form, location or _location)
+        self._open.add(sink)
+        return sink
 
 
 class _State(enum.Enum):
@@ -144,8 +162,17 @@ class UploadSink:
             with Folder(folder, library.reserved) as opened:
                 return Part(opened)
 
-        self._part = await library.thread(make)
-        self._writer = BlockWriter(self._part, library.pool, hashing="checksum" in self._form.fields)
+        making = asyncio.get_running_loop().run_in_executor(library.pool, make)
+        try:
+            part = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_discard_made)
+            raise
+        if self._state is not _State.READING:
+            await library.thread(part.discard)
+            return
+        self._part = part
+        self._writer = BlockWriter(part, library.pool, hashing="checksum" in self._form.fields)
 
     def _default(self) -> Any:
         root = self._library.roots.get("gcodes")
@@ -156,6 +183,7 @@ class UploadSink:
     async def abort(self) -> None:
         """See BodySink. Safe at any time, also twice."""
         self._state = _State.ENDED
+        self._owner.ended(self)
         if self._writer is not None:
             await self._writer.stop()
         if self._part is not None:
@@ -195,16 +223,35 @@ class UploadSink:
             await self.abort()
 
     async def _place(self, goal: Destination) -> Reply:
+        folders = await self._make_folders(goal)
+        try:
+            return await self._place_in(goal)
+        except BaseException:
+            await self._library.thread(lambda: _remove_folders(folders))
+            raise
+
+    async def _make_folders(self, goal: Destination) -> list[str]:
+        """Make what is missing of the path; the new folders, topmost first."""
+        library = self._library
+        async with self._owner.making_folders:
+            new = library.topmost_new(goal.folder)
+            if new is None:
+                return []
+            async with library.operation(trees=[new]) as made:
+                with explained(f"Making the directory {goal.folder}"):
+                    folders = await library.thread(lambda: _make_folders(goal, library))
+                if folders:
+                    made.add(Action.CREATE_DIR, library.canonical(new))
+            return folders
+
+    async def _place_in(self, goal: Destination) -> Reply:
         library, place = self._library, self._library.canonical(goal.place)
-        new = library.topmost_new(goal.folder)
-        through = await self._linked(goal) if new is None else None
+        through = await self._linked(goal)
         files = [place] if through is None else [place, through]
-        async with library.operation(files, [new] if new is not None else []) as made:
+        async with library.operation(files) as made:
             await library.thread(lambda: self._to_disk(goal))
             await library.settle(place)
             await self._scan(place)
-            if new is not None:
-                made.add(Action.CREATE_DIR, new)
             for changed in files:
                 made.add(Action.CREATE_FILE, changed)
             started, queued = await self._print(goal, place)
@@ -228,7 +275,6 @@ class UploadSink:
         library = self._library
         assert self._part is not None
         with explained(f"Uploading to {goal.place}"):
-            _make_folders(goal, library)
             spot = find_spot(library.roots, goal)
             self._owner.printed.protect(os.path.join(spot.folder, spot.name))
             with Folder(spot.folder, library.reserved) as folder:
@@ -261,6 +307,12 @@ class UploadSink:
         return False, False
 
 
+def _discard_made(making: asyncio.Future[Part]) -> None:
+    """A temporary file was made for an upload that had been cancelled meanwhile."""
+    if not making.cancelled() and making.exception() is None:
+        making.result().discard()
+
+
 def _length(headers: Mapping[str, str]) -> int:
     try:
         return max(0, int(headers.get("Content-Length") or 0))
@@ -277,18 +329,30 @@ def _check_room(path: Path, length: int) -> None:
         raise InsufficientStorage(f"There is not enough room for the upload of {length} bytes: {free} bytes are free")
 
 
-def _make_folders(goal: Destination, library: Library) -> None:
-    """Make the folder that the form asked for, with all above it."""
-    path = str(goal.root.path)
-    for name in goal.folder.path.split("/") if goal.folder.path else ():
-        with Folder(path, library.reserved) as folder:
-            found = folder.look(name)
-            if found is None:
-                os.mkdir(name, dir_fd=folder.fd)
-                folder.sync()
-            path = folder.join(name)
-    if not os.path.isdir(path):
-        raise BadRequest(f"{goal.folder} is a file; an upload needs a directory")
+def _make_folders(goal: Destination, library: Library) -> list[str]:
+    """Make the folder that the form asked for, with all above it (blocking); the new ones, topmost first."""
+    path, made = str(goal.root.path), []
+    try:
+        for name in goal.folder.path.split("/"):
+            with Folder(path, library.reserved) as folder:
+                path = folder.join(name)
+                if folder.look(name) is None:
+                    os.mkdir(name, dir_fd=folder.fd)
+                    made.append(path)
+                    folder.sync()
+        if not os.path.isdir(path):
+            raise BadRequest(f"{goal.folder} is a file; an upload needs a directory")
+    except BaseException:
+        _remove_folders(made)
+        raise
+    return made
+
+
+def _remove_folders(folders: list[str]) -> None:
+    """Take back folders that were made for an upload which failed; what somebody else uses by now stays (blocking)."""
+    for path in reversed(folders):
+        with suppress(OSError):
+            os.rmdir(path)
 
 
 def _put(part: Part, folder: Folder, spot: Spot) -> None:

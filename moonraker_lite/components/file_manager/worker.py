@@ -58,6 +58,7 @@ class ScanWorker:
         self._limit = limit
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
+        self._starting: asyncio.Future[asyncio.subprocess.Process] | None = None
         self._jobs: deque[_Job] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -98,6 +99,10 @@ class ScanWorker:
         """End the process; scans that are under way fail."""
         self._stop_idling()
         await self._tasks.close()
+        if self._starting is not None:
+            starting, self._starting = self._starting, None
+            with contextlib.suppress(OSError):
+                self._process = await starting
         await self._end()
         self._fail_all("The host stops")
 
@@ -138,13 +143,17 @@ class ScanWorker:
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(
+            starting = asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 limit=MAX_ANSWER,
             )
+            # If we are cancelled now, the process must still be known to somebody: `close` waits for it.
+            self._starting = asyncio.ensure_future(starting)
+            self._process = await asyncio.shield(self._starting)
+            self._starting = None
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
             for job in self._jobs:
