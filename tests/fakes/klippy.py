@@ -64,11 +64,15 @@ class FakeKlippy:
 
     For tests: `requests` holds what came in, `printer` the state, and `shutdown`, `disconnect`, `output`, `send_raw`,
     `call_remote` and `set_status` make things happen. `config_error` makes the next start end in state "error".
+    `klipper` is where it says that it is installed.
     """
 
-    def __init__(self, socket: Path, gcodes: Path, *, speed: float = 1.0, grid: float = GRID) -> None:
+    def __init__(
+        self, socket: Path, gcodes: Path, *, speed: float = 1.0, grid: float = GRID, klipper: Path | None = None
+    ) -> None:
         self.socket = socket
         self.gcodes = gcodes
+        self.klipper = klipper
         self.speed = speed
         self.grid = grid
         self.config_error = ""
@@ -154,6 +158,8 @@ class FakeKlippy:
 
     def _new_printer(self) -> None:
         self.printer = Printer(self.gcodes.parent, self.speed)
+        if self.klipper is not None:
+            self.printer.info["klipper_path"] = str(self.klipper)
         self.gcode = GCode(self.printer, self.gcodes, self.output, self.restart, lambda reason: self.shutdown(reason))
 
     async def _become_ready(self, printer: Printer) -> None:
@@ -386,13 +392,14 @@ async def _main() -> None:
     parser.add_argument("--socket", type=Path, required=True, help="path of the API socket")
     parser.add_argument("--gcodes", type=Path, required=True, help="folder with the files to print")
     parser.add_argument("--speed", type=float, default=1.0, help="divides every duration")
+    parser.add_argument("--klipper", type=Path, help="where it says that it is installed")
     args = parser.parse_args()
     args.socket.parent.mkdir(parents=True, exist_ok=True)
     args.gcodes.mkdir(parents=True, exist_ok=True)
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    async with FakeKlippy(args.socket.resolve(), args.gcodes.resolve(), speed=args.speed):
+    async with FakeKlippy(args.socket.resolve(), args.gcodes.resolve(), speed=args.speed, klipper=args.klipper):
         await end.wait()
 
 

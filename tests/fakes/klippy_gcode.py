@@ -68,9 +68,13 @@ class GCode:
             if name not in self.printer.status["gcode"]["commands"]:
                 self.output(f'// Unknown command:"{name}"')
             return
-        done = handler(_parse(name, rest))
-        if done is not None:
-            await done
+        try:
+            done = handler(_parse(name, rest))
+            if done is not None:
+                await done
+        except OSError as exc:  # a dangling link in the folder of files is enough
+            self._shutdown(f'Internal error on command:"{name}"')
+            raise CommandError(f'Internal error on command:"{name}"') from exc
 
     def _output_error(self, message: str) -> None:
         lines = message.strip().split("\n")

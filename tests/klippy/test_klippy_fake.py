@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.klippy import FakeKlippy
+from tests.fakes.klippy_printer import CommandError
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "klippy"
 CASES = [json.loads(line) for line in (DATA / "edge_cases.jsonl").read_text().splitlines()]
@@ -96,6 +97,13 @@ async def test_pause_resume_and_cancel_a_print(fake: FakeKlippy) -> None:
     assert (stats["state"], sdcard["is_active"]) == ("printing", True)
     await fake.gcode.run_script("CANCEL_PRINT")
     assert (stats["state"], sdcard["file_path"], sdcard["progress"]) == ("cancelled", None, 0.0)
+
+
+async def test_a_dangling_link_shuts_the_printer_down_at_the_next_print(fake: FakeKlippy) -> None:
+    fake.gcodes.joinpath("broken.gcode").symlink_to("/nonexistent/x.gcode")
+    with pytest.raises(CommandError, match="Internal error on command"):
+        await fake.gcode.run_script("SDCARD_PRINT_FILE FILENAME=a.gcode")
+    assert fake.printer.state == "shutdown"
 
 
 async def test_an_unknown_section_in_printer_cfg_ends_in_state_error(tmp_path: Path) -> None:
