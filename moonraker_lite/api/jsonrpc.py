@@ -1,8 +1,8 @@
 """JSON-RPC 2.0: messages in, answers out. Knows no transport.
 
 The answers to malformed messages are Moonraker's: a message that is no object (or a batch holding one that is not) is
-dropped, an empty batch too; one without `method` is taken for a response and ignored; errors of notifications are sent
-with id null.
+dropped, an empty batch too; one without `method` is taken for a response and ignored unless it is empty; errors of
+notifications are sent with id null.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class JsonRpc:
     def _single(self, message: dict[str, Any], make_request: MakeRequest) -> Answer | Awaitable[Answer]:
         method = message.get("method")
         request_id = message.get("id")
-        if "method" not in message:
+        if "method" not in message and message:
             return None
         if message.get("jsonrpc") != "2.0" or not isinstance(method, str):
             return rpc_error_code(
@@ -73,10 +73,10 @@ class JsonRpc:
         arguments = message.get("params", _NO_PARAMS)
         if arguments is _NO_PARAMS:
             arguments = {}
-        elif not isinstance(arguments, dict):
-            return rpc_error_code(INVALID_PARAMS, "Invalid params: an object is needed", request_id)
         try:
             endpoint = self._table.find_method(method, self._via)
+            if not isinstance(arguments, dict):
+                return rpc_error_code(INVALID_PARAMS, "Invalid params: an object is needed", request_id)
             request = make_request(arguments)
             result = self._table.call(endpoint, request)
             if is_waiting(result):

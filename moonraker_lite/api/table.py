@@ -45,8 +45,13 @@ def _decoded(text: str) -> str:
         raise BadRequest("The path is not valid UTF-8 after percent-decoding") from None
 
 
+def _split(path: str) -> list[str]:
+    """The segments of a path. A trailing slash makes an empty last one: no name, but the start of a rest."""
+    return path.removeprefix("/").split("/")
+
+
 def _template(path: str) -> _Template:
-    segments = path.strip("/").split("/")
+    segments = _split(path)
     rest = segments.pop()[1:].removesuffix(":rest}") if path.endswith(":rest}") else None
     return _Template(tuple(segments), rest)
 
@@ -113,7 +118,7 @@ class ApiTable:
             if endpoint is not None:
                 return endpoint, {}
             raise MethodNotAllowed(f"{verb} is not possible here; {path} takes {', '.join(sorted(exact))}")
-        parts = path.strip("/").split("/")
+        parts = _split(path)
         allowed: set[str] = set()
         for template, verbs in self._templates.values():
             values = template.match(parts)
@@ -128,7 +133,7 @@ class ApiTable:
     def verbs(self, path: str) -> list[str]:
         """The verbs that `path` takes; empty when nothing has it."""
         found = set(self._exact.get(path, ()))
-        parts = path.strip("/").split("/")
+        parts = _split(path)
         for template, verbs in self._templates.values():
             if template.match(parts) is not None:
                 found.update(verbs)

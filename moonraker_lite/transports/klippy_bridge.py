@@ -1,4 +1,5 @@
-"""/klippysocket: a websocket that is a raw bridge to Klipper's API socket (0x03-terminated JSON both ways)."""
+"""/klippysocket: a websocket that is a raw bridge to Klipper's API socket. A message is one JSON object; the 0x03 that
+ends it on the socket is taken off on the way out and may be left out on the way in."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class KlippyBridge(WebSocketHandler):
     async def _relay(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, WebSocketClosedError):
             while True:
-                await self.write_message((await reader.readuntil(_END)).decode("utf-8", "replace"))
+                frame = (await reader.readuntil(_END)).removesuffix(_END)
+                await self.write_message(frame.decode("utf-8", "replace"))
         self.close(1011, "Klippy Disconnected")
 
     async def on_message(self, message: str | bytes) -> None:

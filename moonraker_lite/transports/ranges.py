@@ -9,7 +9,7 @@ _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 class Unsatisfiable(Exception):
-    """The range lies wholly outside of the file: 416."""
+    """No byte of the file is in the range: 416."""
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -34,7 +34,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
         start = int(first)
         end = min(size, int(last) + 1) if last else size
         if last and int(last) < start:
-            return None
+            raise Unsatisfiable
     if start >= size:
         raise Unsatisfiable
     return None if (start, end) == (0, size) else (start, end)

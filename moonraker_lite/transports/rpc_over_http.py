@@ -1,4 +1,7 @@
-"""POST /server/jsonrpc: JSON-RPC in an HTTP body. The answer's status is 200, errors are inside."""
+"""POST /server/jsonrpc: JSON-RPC in an HTTP body. The answer's status is 200, errors are inside.
+
+Also those of authorization: every method asks for it as it is declared, so that the open ones are open here, too.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class RpcOverHttp:
     def __init__(self, table: ApiTable) -> None:
         self._rpc = JsonRpc(table, Via.RPC_HTTP)
 
-    @endpoint("POST", "/server/jsonrpc", via=Via.HTTP, wrap=False)
+    @endpoint("POST", "/server/jsonrpc", via=Via.HTTP, auth=False, wrap=False)
     async def post(self, request: Request) -> RawReply:
         """Run one JSON-RPC call or a batch given as the body."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -30,7 +33,8 @@ class RpcOverHttp:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             message = None
         else:
-            if not isinstance(message, (dict, list)):
+            parts = message if isinstance(message, list) else [message]
+            if not all(isinstance(part, dict) for part in parts):
                 raise BadRequest("The JSON-RPC message must be an object or an array of objects")
 
         def call(arguments: dict[str, object]) -> Request:

@@ -93,6 +93,11 @@ async def test_dropped_without_answer(data: str) -> None:
     assert await ask(data) is None
 
 
+async def test_an_empty_message_is_no_request() -> None:
+    answer = await ask("{}")
+    assert (answer["error"]["code"], answer["id"]) == (-32600, None)
+
+
 async def test_response_is_ignored() -> None:
     assert await ask('{"jsonrpc":"2.0","result":1,"id":1}') is None
 
@@ -107,6 +112,7 @@ async def test_version_must_be_two(version: Any) -> None:
 async def test_params_must_be_an_object(params: Any) -> None:
     answer = await ask(call("echo", params=params, id=1))
     assert answer["error"]["code"] == -32602
+    assert (await ask(call("nosuch", params=params, id=1)))["error"]["code"] == -32601
 
 
 @pytest.mark.parametrize("method", [5, None, ["echo"]])

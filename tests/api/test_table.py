@@ -50,9 +50,10 @@ def test_exact_paths_win_over_templates() -> None:
     assert found.find_path("GET", "/things/list")[0].rpc == "things.list"
     assert found.find_path("GET", "/things/big%20box/one")[1] == {"kind": "big box"}
     assert found.find_path("DELETE", "/things/gcodes/a/b%2Fc.g")[1] == {"root": "gcodes", "path": "a/b/c.g"}
+    assert found.find_path("DELETE", "/things/gcodes/")[1] == {"root": "gcodes", "path": ""}
 
 
-@pytest.mark.parametrize("path", ["/", "", "/things", "/things/a/b/c", "/things/list/"])
+@pytest.mark.parametrize("path", ["/", "", "/things", "/things/a/b/c", "/things/list/", "/things/big/one/"])
 def test_unknown_paths(path: str) -> None:
     with pytest.raises((NotFound, MethodNotAllowed)):
         table().find_path("GET", path)

@@ -26,7 +26,6 @@ SIZE = 100_000
         ("bytes=-10", 206, (SIZE - 10, SIZE)),
         ("bytes=0-", 200, (0, SIZE)),
         ("bytes=-999999", 200, (0, SIZE)),
-        ("bytes=10-5", 200, (0, SIZE)),
         ("bytes=0-1,5-6", 200, (0, SIZE)),
         ("lines=0-1", 200, (0, SIZE)),
     ],
@@ -40,8 +39,9 @@ async def test_ranges(server: DemoServer, header: str | None, status: int, sent:
         assert response.headers["Content-Range"] == f"bytes {sent[0]}-{sent[1] - 1}/{SIZE}"
 
 
-async def test_range_outside(server: DemoServer) -> None:
-    response = await ask(server, "GET", "/demo/file/a.gcode", headers={"Range": f"bytes={SIZE}-"})
+@pytest.mark.parametrize("header", [f"bytes={SIZE}-", "bytes=10-5", "bytes=-0"])
+async def test_range_outside(server: DemoServer, header: str) -> None:
+    response = await ask(server, "GET", "/demo/file/a.gcode", headers={"Range": header})
     assert (response.code, response.headers["Content-Range"]) == (416, f"bytes */{SIZE}")
 
 
@@ -91,7 +91,7 @@ def test_well_formed_ranges(first: int, last: int, size: int) -> None:
     try:
         interval = parse_range(f"bytes={first}-{last}", size)
     except Unsatisfiable:
-        assert first >= size
+        assert first >= size or last < first
         return
     if interval is not None:
         assert interval == (first, min(size, last + 1))

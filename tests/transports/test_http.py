@@ -206,6 +206,15 @@ async def test_pipelined_requests_are_answered_in_order(server: DemoServer) -> N
     assert sums == [2, 3, 4]
 
 
+async def test_jsonrpc_over_http_asks_each_method_who_may_call_it(server: DemoServer) -> None:
+    headers = {"Content-Type": "application/json", "X-Real-IP": "8.8.8.8"}
+    call = {"jsonrpc": "2.0", "method": "demo.add", "params": {"a": 1}, "id": 5}
+    response = await ask(server, "POST", "/server/jsonrpc", body=json.dumps(call), headers=headers)
+    assert (response.code, body(response)["error"]) == (200, {"code": -32602, "message": "Unauthorized"})
+    bad_key = {**headers, "X-Api-Key": "bad"}
+    assert (await ask(server, "POST", "/server/jsonrpc", body=json.dumps(call), headers=bad_key)).code == 401
+
+
 async def test_jsonrpc_over_http(server: DemoServer) -> None:
     headers = {"Content-Type": "application/json"}
     call = {"jsonrpc": "2.0", "method": "demo.add", "params": {"a": 1}, "id": 5}
@@ -214,8 +223,9 @@ async def test_jsonrpc_over_http(server: DemoServer) -> None:
     batch = [call, {"jsonrpc": "2.0", "method": "demo.socket_only", "id": 6}]
     response = await ask(server, "POST", "/server/jsonrpc", body=json.dumps(batch), headers=headers)
     assert [part.get("error", {}).get("code") for part in body(response)] == [None, -32601]
-    response = await ask(server, "POST", "/server/jsonrpc", body="5", headers=headers)
-    assert response.code == 400
+    for nonsense in ("5", "null", "[1, 2]", f"[{json.dumps(call)}, 5]"):
+        response = await ask(server, "POST", "/server/jsonrpc", body=nonsense, headers=headers)
+        assert response.code == 400
     response = await ask(server, "POST", "/server/jsonrpc", body="{}", headers={"Content-Type": "text/plain"})
     assert response.code == 400
     response = await ask(server, "POST", "/server/jsonrpc", body="{", headers=headers)
