@@ -41,6 +41,8 @@ async def test_http(host: Host) -> None:
             if endpoint.auth or (endpoint.verb, endpoint.path) == PICTURES:
                 assert await refused(client, endpoint, OUTSIDE), endpoint.path
                 assert await refused(client, endpoint, {"X-Api-Key": "bad"}), endpoint.path
+            elif endpoint.path in ENVELOPES:
+                assert await refused(client, endpoint, {"X-Api-Key": "bad"}), endpoint.path
         for path in ("config/moonraker.conf", "logs/moonraker.log", "gcodes/x.gcode", "config/x.png/../moonraker.conf"):
             assert (await client.get(f"/server/files/{path}", X_Real_IP="8.8.8.8")).status == 401, path
 

@@ -211,8 +211,6 @@ async def test_jsonrpc_over_http_asks_each_method_who_may_call_it(server: DemoSe
     call = {"jsonrpc": "2.0", "method": "demo.add", "params": {"a": 1}, "id": 5}
     response = await ask(server, "POST", "/server/jsonrpc", body=json.dumps(call), headers=headers)
     assert (response.code, body(response)["error"]) == (200, {"code": -32602, "message": "Unauthorized"})
-    bad_key = {**headers, "X-Api-Key": "bad"}
-    assert (await ask(server, "POST", "/server/jsonrpc", body=json.dumps(call), headers=bad_key)).code == 401
 
 
 async def test_jsonrpc_over_http(server: DemoServer) -> None:
