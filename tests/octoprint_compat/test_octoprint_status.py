@@ -117,11 +117,18 @@ async def test_a_printer_that_shut_down_and_one_that_is_away(
 ) -> None:
     _, fake = printing_host
     await state_of(client, "Operational")
+    assert (await client.get("/api/server")).json == record("15_octoprint_compat", "GET /api/server")
+
+    async def warm() -> bool:
+        return bool((await client.get("/api/printer")).json["temperature"])
+
+    await until(warm)
     await client.rpc("printer.emergency_stop")
     await state_of(client, "Error")
+    before = (await client.get("/api/printer")).json["temperature"]
     await fake.stop()
     await state_of(client, "Offline")
-    assert (await client.get("/api/printer")).json["temperature"] == {}
+    assert (await client.get("/api/printer")).json["temperature"].keys() == before.keys()
     answer = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
     assert answer.status in (400, 409)
 

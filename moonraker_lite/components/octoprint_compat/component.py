@@ -79,8 +79,8 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
 
     @_octoprint("GET", "/api/server")
     def server(self, request: Request) -> bodies.ServerStatus:
-        """The server's state."""
-        return bodies.ServerStatus(SERVER_VERSION)
+        """The server's state; without a printer that is ready, OctoPrint would be in safe mode."""
+        return bodies.ServerStatus(SERVER_VERSION, None if self._watch.ready else "settings")
 
     @_octoprint("POST", "/api/login")
     @_octoprint("GET", "/api/currentuser")

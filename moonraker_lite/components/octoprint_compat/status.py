@@ -26,6 +26,7 @@ class PrinterWatch:
         self._klippy = klippy
         self._hub = hub
         self._heaters: tuple[str, ...] = ()
+        self._known: dict[str, dict[str, Any]] = {}
         self._end_state: Callable[[], None] | None = None
         self._end_heaters: Callable[[], None] | None = None
 
@@ -42,21 +43,31 @@ class PrinterWatch:
         self._end_state = self._end_heaters = None
 
     @property
+    def ready(self) -> bool:
+        """Whether commands can be sent."""
+        return self._klippy.state is KlippyState.READY
+
+    @property
     def state(self) -> str:
         """Operational, Printing, Paused, Error or Offline."""
-        if self._klippy.state is not KlippyState.READY:
+        if not self.ready:
             return _NOT_READY[self._klippy.state]
         return _STATES.get(self._hub.value("print_stats", "state", "standby"), "Error")
 
     @property
     def status(self) -> PrinterStatus:
-        """State and temperatures; none of these while the printer is not connected."""
+        """State and temperatures; the last known ones while the printer is not connected."""
         temperatures = {}
-        for heater in self._heaters if self._klippy.connected else ():
-            actual, target = self._hub.value(heater, "temperature"), self._hub.value(heater, "target")
+        for heater in self._heaters:
+            known = self._known.get(heater, {})
+            actual, target = known.get("temperature"), known.get("target")
             if isinstance(actual, int | float) and isinstance(target, int | float):
                 temperatures[octoprint_name(heater)] = Temperature(round(actual, 2), 0, target)
         return PrinterStatus(temperatures, state_info(self.state))
+
+    def _heated(self, status: dict[str, dict[str, Any]], eventtime: float) -> None:
+        for heater, fields in status.items():
+            self._known.setdefault(heater, {}).update(fields)
 
     def _changed(self, status: dict[str, dict[str, Any]], eventtime: float) -> None:
         found = status.get("heaters", {}).get("available_heaters")
@@ -68,8 +79,9 @@ class PrinterWatch:
         if self._end_heaters is not None:
             self._end_heaters()
         self._heaters = heaters
+        self._known.clear()
         objects = {name: ["temperature", "target"] for name in heaters}
-        self._end_heaters = self._hub.watch(objects, lambda status, eventtime: None) if objects else None
+        self._end_heaters = self._hub.watch(objects, self._heated) if objects else None
 
 
 def octoprint_name(heater: str) -> str:
