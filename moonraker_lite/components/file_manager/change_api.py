@@ -15,7 +15,7 @@ from moonraker_lite.components.file_manager.types import (
     ZipParams,
     ZipResult,
 )
-from moonraker_lite.errors import NotFound
+from moonraker_lite.errors import BadRequest, NotFound
 
 
 class ChangeApi:
@@ -63,3 +63,10 @@ class ChangeApi:
         if self._roots.get(params.root) is None:
             raise NotFound("Not Found: no such root")
         return await self._do.delete_file(f"{params.root}/{params.path}")
+
+    # The addresses of the two logs are no paths in a root; Moonraker says so with 400, too.
+    @endpoint("DELETE", "/server/files/klippy.log", via=Via.HTTP)
+    @endpoint("DELETE", "/server/files/moonraker.log", via=Via.HTTP)
+    async def delete_log(self, request: Request) -> ChangeNotice:
+        """Always refused: logs cannot be deleted."""
+        raise BadRequest("Logs cannot be deleted; POST /server/logs/rollover begins a new one")

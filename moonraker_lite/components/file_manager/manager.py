@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from moonraker_lite.components.file_manager.browsing import Browsing
 from moonraker_lite.components.file_manager.change_api import ChangeApi
 from moonraker_lite.components.file_manager.changes import Place
 from moonraker_lite.components.file_manager.in_use import PrintedFile
+from moonraker_lite.components.file_manager.klipper_folders import KlipperFolders
 from moonraker_lite.components.file_manager.library import Library
 from moonraker_lite.components.file_manager.metadata import changed
 from moonraker_lite.components.file_manager.metadata_api import MetadataApi
@@ -29,12 +29,11 @@ from moonraker_lite.datapath import DataPath
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient, StatusHub
 from moonraker_lite.klippy.relay import KlippyStateChanged
-from moonraker_lite.storage import Database, MetadataStore
+from moonraker_lite.storage import Database, MetadataStore, Namespaces
 from moonraker_lite.tasks import TaskOwner
 
 _RESERVED = ("database", "comms", "certs", "systemd", "backup")
 _WATCHES = "file_manager: watches"
-_CONFIG_PATH = "file_manager: config path"
 _CHECK_SECONDS = 10.0
 
 
@@ -68,6 +67,7 @@ class FileManager(Component, section="file_manager"):
             queue_prints=settings.queue_gcode_uploads,
         )
         self._operations = Operations(self._library, self._printed)
+        self._klipper = KlipperFolders(self._library, Namespaces(db), facts, data.config)
         self._owners = (
             Browsing(self._library),
             MetadataApi(self._library),
@@ -102,6 +102,7 @@ class FileManager(Component, section="file_manager"):
         self._printed.start()
         self._library.start(watch=self._settings.file_system_observer == "inotify")
         self._tell_directories()
+        self._tasks.spawn(self._recall_klipper(), "klipper")
         self._tasks.spawn(self._watch_for_trouble(), "trouble")
 
     async def stop(self) -> None:
@@ -167,29 +168,17 @@ class FileManager(Component, section="file_manager"):
             self._tasks.spawn(self._know_klipper(), "klipper")
 
     async def _know_klipper(self) -> None:
-        """Show Klipper's examples and documents, and check that it reads its configuration where we show it."""
         info = self._klippy.info
         if info is None:
             return
-        if info.klipper_path:
-            base = Path(info.klipper_path)
-            for name, folder in (("config_examples", base / "config"), ("docs", base / "docs")):
-                if await self._library.thread(folder.is_dir):
-                    await self._library.add_root(Root(name, folder, writable=False, watched=False, reserved=True))
-            self._tell_directories()
+        await self._klipper.learn(info)
+        self._tell_directories()
         if info.config_file and self._settings.check_klipper_config_path:
-            await self._check_config_path(info.config_file)
+            await self._klipper.check_config(info.config_file)
 
-    async def _check_config_path(self, file: str) -> None:
-        real, root = await self._library.thread(lambda: (os.path.realpath(file), os.path.realpath(self._data.config)))
-        if real.startswith(f"{root}/"):
-            self._facts.unwarn(_CONFIG_PATH)
-        else:
-            self._facts.warn(
-                f"Klipper reads its configuration from {file}, which is not in the config root; "
-                "front ends cannot show or edit it. Move it there, or set check_klipper_config_path: False",
-                _CONFIG_PATH,
-            )
+    async def _recall_klipper(self) -> None:
+        await self._klipper.recall()
+        self._tell_directories()
 
     def _tell_directories(self) -> None:
         self._facts.directories[:] = [root.name for root in self._library.roots]
