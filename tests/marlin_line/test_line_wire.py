@@ -110,6 +110,7 @@ def test_first_number(text: bytes, number: int | None) -> None:
         (b"ok", Kind.OK),
         (b"ok\r", Kind.OK),
         (b"ok ", Kind.OK),
+        (b"\xff\x00\x80ok", Kind.OK),
         (b"ok N12 P15 B3", Kind.OK_NUMBERED),
         (b"ok N-1 P15 B3", Kind.OK_NUMBERED),
         (b"ok 12", Kind.OK_NUMBERED),

@@ -84,7 +84,7 @@ class LineProtocol:
         self._error: Reply | None = None
         """An `Error:` line whose `Resend:` has not come yet."""
         self._handshake = Handshake(0.0)
-        self._session = Session(self._health, 1, 0.0)
+        self._session = Session(self._health, 0.0)
 
     # -- what the owner calls -------------------------------------------------------------------------------------
 
@@ -262,9 +262,13 @@ class LineProtocol:
         return tuple(tokens), on_wire
 
     def _new_session(self, now: float) -> None:
-        self._session = Session(self._health, self._limit(), now)
-        self._session.window_bytes = self._window_bytes
-        self._session.sync_interval = self._sync_interval
+        self._session = Session(
+            self._health,
+            now,
+            limit=self._limit(),
+            window_bytes=self._window_bytes,
+            sync_interval=self._sync_interval,
+        )
         self._swallow = False
         self._error = None
 
@@ -329,7 +333,7 @@ class LineProtocol:
             paired = error is not None and error.number == reply.number
             self._on_resend(reply.number, error.text if error else "resend", now, events, paired=paired)
         elif kind is Kind.BUSY:
-            self._session.busy(now, keepalive=True)
+            self._session.silence.busy(now, keepalive=True)
             self._handshake.busy(now)
             events.append(Busy(reply.text))
         elif kind is not Kind.EMPTY:
@@ -381,7 +385,7 @@ class LineProtocol:
             self._learn(reply, now)
             self._session.reply(reply.text)
         elif kind is Kind.HEATING:
-            self._session.busy(now, keepalive=False)
+            self._session.silence.busy(now, keepalive=False)
         elif kind is Kind.LINE_ERROR:
             self._error = reply
         elif kind is Kind.ERROR:

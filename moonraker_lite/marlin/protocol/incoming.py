@@ -99,6 +99,7 @@ _BOOT_SIGNS = frozenset(
     (b"start", b"PowerUp", b"External Reset", b"Brown out Reset", b"Watchdog Reset", b"Software Reset")
 )
 _HALTS = (b"kill()", b"halted", b"system stopped", b"KILLED")
+_NOISE = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
 _AFTER_OK = (b" ", b"\t", b".", b":")
 
 
@@ -132,6 +133,11 @@ def interpret(raw: bytes) -> Reply:
     # The whole line must say it: M118 may say `start` in a sentence. A reset leaves garbage before it.
     if raw.strip(b"\x00\xfe\xff ") in _BOOT_SIGNS:
         return Reply(Kind.BOOT, raw, decode(raw))
+    if first >= b"\x80" or first < b" ":
+        # Noise on the wire stands before an `ok`.
+        rest = raw.lstrip(_NOISE)
+        if rest[:2] == b"ok":
+            return _interpret_ok(rest)
     return Reply(Kind.TEXT, raw, decode(raw))
 
 

@@ -14,16 +14,11 @@ from collections import deque
 from moonraker_lite.marlin.protocol.events import Acknowledged, Event, LinkTrouble, Resent, Token
 from moonraker_lite.marlin.protocol.lines import Sent, SentLines
 from moonraker_lite.marlin.protocol.pace import Pace
+from moonraker_lite.marlin.protocol.silence import ASK_LATER, Certainty, Silence
 from moonraker_lite.marlin.protocol.stats import Health
-from moonraker_lite.marlin.protocol.timing import KEEPALIVE_PATIENCE
 
 MAX_REPLIES = 2000
 MAX_KEPT = 1024
-
-SYNC_LINES = 256
-SYNC_LINES_NOISY = 32
-SYNC_LEAST = 8
-"""Lines with plain `ok` before an M105 among them makes sure of what was executed."""
 
 IDLE_SYNC = 0.3
 """Seconds of idleness after which a line that has erred is asked for what was executed."""
@@ -31,13 +26,8 @@ IDLE_SYNC = 0.3
 MEASURABLE = 0.001
 """Shortest round trip, in seconds, that stands out from the jitter of the host's own scheduling."""
 
-ASK_WAITS = (1.0, 4.0, 16.0)
-"""Factors on the ordinary timeout for the first questions of one silence, up to `ASK_LONGEST` seconds each."""
-ASK_LONGEST = 2.0
-ASK_LATER = 10.0
-SILENCE_TROUBLE = 60.0
-SILENCE_TROUBLE_BLOCKING = 900.0
 CONTRADICTIONS = 3
+"""So often the firmware may ask for an impossible line before it is believed."""
 
 _MARK = b"M105"
 
@@ -55,13 +45,15 @@ class Verdict(enum.Enum):
 class Session:
     """Lines in flight, acknowledgements, repeats, and questions after a silence."""
 
-    def __init__(self, health: Health, limit: int, now: float) -> None:
+    def __init__(
+        self, health: Health, now: float, *, limit: int = 1, window_bytes: int = 127, sync_interval: float = 5.0
+    ) -> None:
         self.health = health
         self.sent = SentLines()
         self.pace = Pace()
         self.pace.set_limit(limit)
-        self.window_bytes = 127
-        self.sync_interval = 5.0
+        self.window_bytes = window_bytes
+        self.silence = Silence(now)
         self.numbered = False
         """`ok` tells its line number (ADVANCED_OK): every acknowledgement is certain."""
         self.marks = False
@@ -79,15 +71,7 @@ class Session:
         self._probe: int | None = None
         """Number of the M105 that asks after a silence; nothing else is sent until it is answered."""
         self._probe_heard = False
-        self._asked = 0
-        self._quiet_since = now
-        self._answered_at = now
-        self._is_busy = False
-        self._hears_busy = False
-        self._told = False
-        self._sync_soon = False
-        self._since_sync = 0
-        self._synced_at = now
+        self._certainty = Certainty(sync_interval, now)
         self._planner_filled = False
         self._too_soon = 0.0
         """Round trip of an `ok` that was not believed because it came too soon; 0 = none."""
@@ -105,7 +89,7 @@ class Session:
         sent = self.sent
         pace = self.pace
         if sent.cursor - 1 == sent.acked:
-            self._quiet_since = self._answered_at = now
+            self.silence.begin(now)
         while (flight := sent.cursor - 1 - sent.base) < pace.window:
             if sent.cursor < sent.next:
                 line = sent.lines[sent.cursor]
@@ -124,33 +108,21 @@ class Session:
         """The next line from the queue, or an M105 when it is time to make sure."""
         sent = self.sent
         if self.marks and not self.numbered:
-            if self._wants_sync(now):
+            # One at a time: of two M105 on the wire nobody could tell which one was answered.
+            if self._certainty.wanted(now, noisy=self.pace.noisy) and sent.first_mark() is None:
                 return self._bind_mark(now)
-            self._since_sync += 1
+            self._certainty.lines += 1
         token, body = queue.popleft()
         line = sent.bind(body, token)
         if line.mark:
-            self._synced(now)
+            self._certainty.asked(now)
         elif sent.next - sent.oldest > MAX_KEPT:
             sent.forget(min(sent.acked, sent.next - MAX_KEPT))
         return line
 
-    def _wants_sync(self, now: float) -> bool:
-        lines = self._since_sync
-        due = lines >= (SYNC_LINES_NOISY if self.pace.noisy else SYNC_LINES)
-        due = due or (lines > 0 and self._sync_soon)
-        due = due or (lines >= SYNC_LEAST and now - self._synced_at > self.sync_interval)
-        # One at a time: of two M105 on the wire nobody could tell which one was answered.
-        return due and self.sent.first_mark() is None
-
     def _bind_mark(self, now: float) -> Sent:
-        self._synced(now)
+        self._certainty.asked(now)
         return self.sent.bind(_MARK, None)
-
-    def _synced(self, now: float) -> None:
-        self._since_sync = 0
-        self._sync_soon = False
-        self._synced_at = now
 
     def begin(self, now: float, out: list[bytes]) -> None:
         """Send line 1, an M105: its answer shows that the handshake was understood."""
@@ -166,7 +138,7 @@ class Session:
     def emergency(self, token: Token, now: float) -> None:
         """An unnumbered line goes on the wire now; its `ok` is expected after those of the lines before it."""
         if not self.waiting:
-            self._quiet_since = self._answered_at = now
+            self.silence.begin(now)
         self._extras.append((token, self.sent.cursor - 1))
 
     # -- answers --------------------------------------------------------------------------------------------------
@@ -176,13 +148,6 @@ class Session:
         if len(self._replies) < MAX_REPLIES:
             self._replies.append(text)
 
-    def busy(self, now: float, *, keepalive: bool) -> None:
-        """The firmware says that it is busy; `keepalive`: in words that it repeats every 2 s."""
-        self._quiet_since = self._answered_at = now
-        self._asked = 0
-        self._is_busy = True
-        self._hears_busy = self._hears_busy or keepalive
-
     def unknown(self, command: bytes, now: float) -> bool:
         """The firmware did not know a command. True when that was none of ours, but the rest of a damaged line that
         has lost its `N`: the `ok` that follows acknowledges nothing, and the line itself is missing."""
@@ -190,11 +155,11 @@ class Session:
         whole = b" %b*" % command
         if any(whole in lines[number].wire for number in range(self.sent.acked + 1, self.sent.cursor)):
             return False
-        self._sync_soon = True
+        self._certainty.doubted = True
         if self.sent.outstanding() == 1:
             # Nothing is behind it that would make the firmware ask.
             self._ask_soon = True
-            self._quiet_since = now - 2 * ASK_LATER
+            self.silence.since = now - 2 * ASK_LATER
         return True
 
     def ok_numbered(self, number: int, now: float, events: list[Event]) -> None:
@@ -228,20 +193,20 @@ class Session:
         number = sent.acked + 1
         if number >= sent.cursor:
             self.health.spurious += 1
-            self._sync_soon = True
+            self._certainty.doubted = True
             return
         line = sent.lines[number]
         if line.mark and self.marks:
             # Not its answer: a doubled `ok` before it, or its own answer was lost and this is of a line behind it.
-            self._sync_soon = True
-            self._quiet_since = now
+            self._certainty.doubted = True
+            self.silence.heard(now)
             return
         floor = self.health.trips.floor
         if floor > MEASURABLE and self.pace.window == 1 and now - line.sent_at < floor * 0.3:
             # Nothing is answered so soon: this is the double of the `ok` before.
             self._too_soon = now - line.sent_at
             self.health.spurious += 1
-            self._sync_soon = True
+            self._certainty.doubted = True
             return
         self._acknowledge(number, now, events)
 
@@ -255,7 +220,7 @@ class Session:
             number = self._probe
         if number is None:
             self.health.spurious += 1
-            self._sync_soon = True
+            self._certainty.doubted = True
             return
         self._probe = None
         if number > self._last_mark:
@@ -280,9 +245,7 @@ class Session:
             pace.arrived()
         if self._probe is not None and number >= self._probe:
             self._probe = None
-        self._quiet_since = self._answered_at = now
-        self._asked = 0
-        self._told = self._is_busy = False
+        self.silence.answered(now)
         self._too_soon = 0.0
         self._contradictions = 0
         if number > sent.reported:
@@ -315,7 +278,7 @@ class Session:
 
     def _acknowledge_extra(self, now: float, events: list[Event]) -> None:
         token, _ = self._extras.popleft()
-        self._quiet_since = self._answered_at = now
+        self.silence.answered(now)
         self.health.acknowledged += 1
         events.append(Acknowledged(token, tuple(self._replies)))
         self._replies.clear()
@@ -343,13 +306,12 @@ class Session:
         if not sent.solid < number <= sent.next or number < sent.oldest:
             return self._contradicted(number, now)
         self._contradictions = 0
-        self._answered_at = now
+        blocked = self.silence.may_block(sent.lines.get(sent.acked + 1))
         probing, self._probe = self._probe is not None, None
-        if probing and sent.acked < number - 1 < sent.next:
+        if probing and sent.acked < number - 1 < sent.next and not blocked:
             # It was silent although it had these lines: they are executed, their oks were lost.
             self._acknowledge(number - 1, now, events, measure=False)
-        self._quiet_since = now
-        self._asked = 0
+        self.silence.heard(now)
         if paired:
             sent.make_solid(number - 1)
         if number == sent.next:
@@ -360,7 +322,7 @@ class Session:
         if number == self.pace.number and self._asks_late(reason, now):
             return Verdict.FINE
         if sent.acked >= number:
-            self._sync_soon = True
+            self._certainty.doubted = True
         sent.rewind(number)
         # Flushed by the error or not, an emergency was acted on when it arrived.
         self.settle_extras(events)
@@ -391,8 +353,7 @@ class Session:
             self._contradictions = 0
         self._contradictions += 1
         self._probe = None
-        self._quiet_since = now
-        self._asked = 0
+        self.silence.heard(now)
         if self._contradictions < CONTRADICTIONS:
             # A healthy firmware will answer with another number.
             self._ask_soon = True
@@ -412,27 +373,13 @@ class Session:
         if self._probe is None and sent.cursor < sent.next and sent.cursor - 1 == sent.base:
             return self.hold_until
         if self.waiting:
-            return self._quiet_since + self._patience()
-        return self._quiet_since + IDLE_SYNC if self._unsure() else None
+            return self.silence.deadline(sent.lines.get(sent.acked + 1), self.health.trips.timeout)
+        return self.silence.since + IDLE_SYNC if self._unsure() else None
 
     def _unsure(self) -> bool:
         """The line has erred, and the last lines were acknowledged by nothing better than a bare `ok`."""
-        return self.marks and not self.numbered and self._since_sync > 0 and (self.pace.noisy or self._sync_soon)
-
-    def _patience(self) -> float:
-        timeout = self.health.trips.timeout
-        line = self.sent.lines.get(self.sent.acked + 1)
-        blocking = line.patience if line is not None else 0.0
-        if self._hears_busy:
-            blocking = min(blocking, KEEPALIVE_PATIENCE)
-        if self._is_busy:
-            blocking = max(blocking, KEEPALIVE_PATIENCE)
-        asked = self._asked
-        if blocking > timeout:
-            return min(blocking * (1 << min(asked, 16)), max(blocking, 60.0))
-        if asked < len(ASK_WAITS):
-            return min(timeout * ASK_WAITS[asked], max(timeout, ASK_LONGEST))
-        return ASK_LONGEST if asked == len(ASK_WAITS) else ASK_LATER
+        certainty = self._certainty
+        return self.marks and not self.numbered and certainty.lines > 0 and (self.pace.noisy or certainty.doubted)
 
     def ask(self, now: float, out: list[bytes], events: list[Event]) -> None:
         """It was silent for too long: send a numbered M105 behind all lines that are bound."""
@@ -446,18 +393,18 @@ class Session:
         if not self.waiting:
             # Idle, but not sure of the last lines.
             out.append(sent.pass_on(self._bind_mark(now), now))
-            self._quiet_since = now
+            self.silence.begin(now)
             return
         if self._too_soon:
             # No other `ok` came: it was the answer after all.
             self.health.trips.floor = self._too_soon
             self._too_soon = 0.0
         self.health.timeouts += 1
-        self._quiet_since = now
+        self.silence.since = now
         self.settle_extras(events)
         self._probe_heard = self._ask_soon = False
         line = self._question(now)
-        self._asked += 1
+        self.silence.asked += 1
         self._probe = line.number
         self.health.lines += 1
         if sent.cursor == line.number:
@@ -467,14 +414,16 @@ class Session:
             line.sent_at = now
             line.tries += 1
             out.append(line.wire)
-        self._tell_silence(now, events)
+        complaint = self.silence.complaint(sent.lines.get(sent.acked + 1), now)
+        if complaint is not None:
+            events.append(LinkTrouble(complaint))
 
     def _question(self, now: float) -> Sent:
         """The M105 to ask with. One that waits to be repeated will do, unless it was of no use a moment ago: the
         firmware does not answer a number that it just had."""
         sent = self.sent
         last = sent.lines.get(sent.next - 1)
-        if last is not None and last.mark and not self._asked and sent.cursor < last.number:
+        if last is not None and last.mark and not self.silence.asked and sent.cursor < last.number:
             return last
         return self._bind_mark(now)
 
@@ -483,16 +432,6 @@ class Session:
         while self._extras:
             self.health.acknowledged += 1
             events.append(Acknowledged(self._extras.popleft()[0]))
-
-    def _tell_silence(self, now: float, events: list[Event]) -> None:
-        line = self.sent.lines.get(self.sent.acked + 1)
-        limit = SILENCE_TROUBLE_BLOCKING if line is not None and line.patience else SILENCE_TROUBLE
-        if not self._told and now - self._answered_at > limit:
-            self._told = True
-            silence = now - self._answered_at
-            events.append(
-                LinkTrouble(f"The printer has not answered for {silence:.0f} s: is it still connected and on?")
-            )
 
     # -- the end --------------------------------------------------------------------------------------------------
 

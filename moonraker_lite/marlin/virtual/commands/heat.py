@@ -1,0 +1,106 @@
+"""Hotend, bed, fan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moonraker_lite.marlin.virtual.board import Board, Run
+from moonraker_lite.marlin.virtual.commands.table import Table, enter
+from moonraker_lite.marlin.virtual.thermal import Heater
+from moonraker_lite.marlin.virtual.words import parse_words
+
+RESIDENCY = 10.0
+"""Seconds for which a target must be held."""
+
+TABLE: Table = {}
+
+
+@enter(TABLE, "M105")
+def temperatures(board: Board, rest: bytes) -> Run:
+    board.payload = board.temperatures(board.now)
+    return None
+
+
+@enter(TABLE, "M155")
+def temperature_reports(board: Board, rest: bytes) -> Run:
+    board.report_temperatures(parse_words(rest).get("S") or 0.0)
+    return None
+
+
+@enter(TABLE, "M104")
+def heat_hotend(board: Board, rest: bytes) -> Run:
+    target = parse_words(rest).get("S")
+    if target is not None:
+        board.hotend.set_target(target, board.now)
+    return None
+
+
+@enter(TABLE, "M140")
+def heat_bed(board: Board, rest: bytes) -> Run:
+    target = parse_words(rest).get("S")
+    if target is not None:
+        _bed_target(board, target)
+    return None
+
+
+def _bed_target(board: Board, target: float) -> None:
+    heats = target > board.bed.temperature(board.now)
+    board.say(b"//action:notification Bed %b...\n" % (b"Heating" if heats else b"Cooling"))
+    board.bed.set_target(target, board.now)
+
+
+@enter(TABLE, "M109")
+def wait_for_hotend(board: Board, rest: bytes) -> Run:
+    target, cooling = _wait_target(rest)
+    if target is not None:
+        board.hotend.set_target(target, board.now)
+    return _wait_for(board, board.hotend, cooling=cooling)
+
+
+@enter(TABLE, "M190")
+def wait_for_bed(board: Board, rest: bytes) -> Run:
+    target, cooling = _wait_target(rest)
+    if target is not None:
+        _bed_target(board, target)
+    return _wait_for(board, board.bed, cooling=cooling)
+
+
+def _wait_target(rest: bytes) -> tuple[float | None, bool]:
+    """S waits for heating only, R for cooling too."""
+    words = parse_words(rest)
+    target = words.get("S")
+    return (target, False) if target is not None else (words.get("R"), True)
+
+
+def _wait_for(board: Board, heater: Heater, *, cooling: bool) -> Iterator[float]:
+    """One report a second with `W:`, until the target was held for the residency time or M108 came."""
+    board.go_on = False
+    reached = heater.reaches(board.now, cooling=cooling)
+    end = reached + board.motion.lasts(RESIDENCY)
+    report_at = board.now
+    while True:
+        now = board.now
+        if now >= report_at:
+            report_at += 1.0
+            left = b"?" if now < reached else b"%d" % max(end - now, 0.0)
+            board.say(b" %b W:%b\n" % (board.temperatures(now), left))
+        if now >= end or board.go_on:
+            return
+        yield min(report_at, end)
+
+
+@enter(TABLE, "M106")
+def fan_on(board: Board, rest: bytes) -> Run:
+    words = parse_words(rest)
+    if not words.get("P"):
+        speed = words.get("S")
+        board.fan = min(int(speed), 255) if speed is not None else 255
+        board.say(b"M106 P0 S%d\n" % board.fan)
+    return None
+
+
+@enter(TABLE, "M107")
+def fan_off(board: Board, rest: bytes) -> Run:
+    board.fan = 0
+    board.say(b"M106 P0 S0\n")
+    return None
