@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,10 +29,11 @@ from moonraker_lite.registry import Built, Registry, load, load_third_party
 from moonraker_lite.storage import Database
 from moonraker_lite.transports.front import Front, FrontServer, tls_context
 from moonraker_lite.transports.http import HttpApi
-from moonraker_lite.transports.klippy_bridge import KlippyBridge
 from moonraker_lite.transports.rpc_over_http import RpcOverHttp
 from moonraker_lite.transports.unix_socket import UnixSocketServer
-from moonraker_lite.transports.websocket import application
+
+if TYPE_CHECKING:
+    from tornado.web import Application
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -135,14 +137,7 @@ class Host:
         self.table.add(endpoints_of(RpcOverHttp(self.table), "server"))
         self.table.add(endpoints_of(OpenApi(self.table, __version__), "server"))
         api = HttpApi(self.table, access, self.server.max_upload_size * 1024 * 1024)
-        websockets = application(
-            JsonRpc(self.table, Via.WEBSOCKET),
-            access,
-            self.connections,
-            self.server.max_websocket_connections,
-            [(r"/klippysocket", KlippyBridge, {"access": access, "socket_path": self.klippy.socket_path})],
-        )
-        self._front = FrontServer(Front(api, websockets))
+        self._front = FrontServer(Front(api, self._websockets))
         self.port = self._front.listen(self.server.host, self.server.port)
         self._unix = UnixSocketServer(self.places.socket, JsonRpc(self.table, Via.SOCKET), self.connections)
         try:
@@ -151,6 +146,19 @@ class Host:
             self._unix = None
             self.facts.warn(f"The unix socket {self.places.socket.name} cannot be used: {error.strerror}")
         self._listen_tls()
+
+    def _websockets(self) -> Application:
+        from moonraker_lite.transports.klippy_bridge import KlippyBridge
+        from moonraker_lite.transports.websocket import application
+
+        access = self.gate.policy
+        return application(
+            JsonRpc(self.table, Via.WEBSOCKET),
+            access,
+            self.connections,
+            self.server.max_websocket_connections,
+            [(r"/klippysocket", KlippyBridge, {"access": access, "socket_path": self.klippy.socket_path})],
+        )
 
     def _listen_tls(self) -> None:
         assert self._front is not None

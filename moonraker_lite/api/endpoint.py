@@ -123,6 +123,6 @@ def bind(declaration: Declaration, method: Handler, tag: str) -> Endpoint:
 def endpoints_of(owner: object, tag: str) -> Iterator[Endpoint]:
     """Yield the endpoints that are declared on the methods of `owner`."""
     for name in dir(type(owner)):
-        declarations = getattr(inspect.getattr_static(type(owner), name), _ATTRIBUTE, ())
+        declarations = getattr(getattr(type(owner), name, None), _ATTRIBUTE, ())
         for declaration in declarations:
             yield bind(declaration, getattr(owner, name), tag)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -17,9 +18,11 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.web import Application
 
 from moonraker_lite.transports.http import BODY_CHUNK, HttpApi, HttpCall
+
+if TYPE_CHECKING:
+    from tornado.web import Application
 
 # Tornado clears a new buffer of this size for every read, so it is small until a body is streamed.
 READ_CHUNK = 16 * 1024
@@ -29,9 +32,14 @@ WEBSOCKET_PATHS = frozenset(("/websocket", "/klippysocket"))
 class Front(HTTPServerConnectionDelegate):
     """Chooses by path who takes a request."""
 
-    def __init__(self, api: HttpApi, websockets: Application) -> None:
+    def __init__(self, api: HttpApi, make_websockets: Callable[[], Application]) -> None:
+        """`make_websockets` is called for the first handshake: until then the modules for it need not be there."""
         self.api = api
-        self.websockets = websockets
+        self._make_websockets = make_websockets
+
+    @cached_property
+    def websockets(self) -> Application:
+        return self._make_websockets()
 
     def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
         request_conn.stream.read_chunk_size = READ_CHUNK

@@ -110,7 +110,7 @@ class DemoServer:
         self.connections = Connections()
         access = Lockdown()
         sockets = application(JsonRpc(self.table, Via.WEBSOCKET), access, self.connections, limit, [])
-        self.front = FrontServer(Front(HttpApi(self.table, access, max_upload), sockets))
+        self.front = FrontServer(Front(HttpApi(self.table, access, max_upload), lambda: sockets))
         self.port = self.front.listen("127.0.0.1", 0)
 
     async def close(self) -> None:
