@@ -24,7 +24,8 @@ from bench.goals import MOONRAKER, OURS
 from bench.moonraker_venv import moonraker_python, moonraker_version
 from bench.readings import load, machine
 from bench.report import Report
-from bench.servers import Server, Subject, bare_tornado, moonraker, ours, running, server_info_body
+from bench.servers import Server, bare_tornado, running, server_info_body
+from bench.subjects import Subject, moonraker, ours
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = ("start", "calls", "transfer", "files", "printing")
@@ -84,7 +85,10 @@ class Bench:
         if self.args.only_subject != MOONRAKER:
             subjects[OURS] = ours(uvloop=not self.args.no_uvloop)
         if self.args.only_subject != OURS:
-            subjects[MOONRAKER] = moonraker(moonraker_python())
+            try:
+                subjects[MOONRAKER] = moonraker(moonraker_python())
+            except OSError as error:
+                self.report.problem(str(error))
         return subjects
 
     def _is_up(self, server: Server) -> bool:

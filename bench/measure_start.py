@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.goals import MOONRAKER, OURS
 from bench.readings import memory_mib
 from bench.report import Report
-from bench.servers import FEATURES, VIRTUAL, Server, Subject, running
+from bench.servers import Server, running
+from bench.subjects import FEATURES, VIRTUAL, Subject
 
 SETTLE_SECONDS = 3.0
 

@@ -17,16 +17,19 @@ def moonraker_python() -> Path:
     """The interpreter beside which Moonraker is installed.
 
     Raises:
-        subprocess.CalledProcessError: it cannot be installed.
+        OSError: it cannot be installed.
     """
     venv = cache() / "moonraker"
     python = venv / "bin" / "python"
     if not _version(python):
         print(f"Installing Moonraker into {venv}", file=sys.stderr)
         venv.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True, timeout=120)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "moonraker"]
-        subprocess.run(install, check=True, timeout=300)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True, timeout=120)
+            subprocess.run(install, check=True, timeout=300)
+        except subprocess.SubprocessError as error:
+            raise OSError(f"Moonraker could not be installed: {error}") from None
     return python
 
 
