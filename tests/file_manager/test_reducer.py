@@ -225,6 +225,19 @@ def test_a_folder_that_is_filled_for_long_is_told_in_time(bench: Bench) -> None:
     ]
 
 
+def test_a_new_folder_waits_for_the_scans_in_it_but_not_for_long(bench: Bench) -> None:
+    busy = [True]
+    bench.reducer = Reducer(lambda place: False, bench.asked.append, lambda folder: busy[0])
+    bench.see(Event.DIR_APPEARED, "d")
+    assert bench.wait(1) == []
+    busy[0] = False
+    assert bench.wait(0.1) == ["create_dir d"]
+    busy[0] = True
+    bench.see(Event.DIR_APPEARED, "e")
+    assert bench.wait(TREE_LIMIT - 0.1) == []
+    assert bench.wait(0.2) == ["create_dir e"]
+
+
 def test_mkdir_and_rename_are_one_creation(bench: Bench) -> None:
     bench.see(Event.DIR_APPEARED, "q1")
     bench.write("q1/f.gcode")

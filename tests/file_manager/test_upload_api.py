@@ -40,7 +40,7 @@ async def test_an_upload(rig: Rig) -> None:
     assert rig.gcodes("u 1.gcode").read_text() == GCODE
     assert await rig.told() == ["create_file u 1.gcode"]
     assert (await rig.call("server.files.metadata", filename="u 1.gcode"))["slicer"] == "PrusaSlicer"
-    assert await rig.told(0.4) == []
+    assert await rig.told(0.2) == []
 
 
 async def test_the_answer_comes_before_the_announcement_and_after_the_metadata(rig: Rig) -> None:
@@ -67,13 +67,13 @@ async def test_overwriting_is_a_creation_too(rig: Rig) -> None:
     answer = await rig.upload("a.gcode", GCODE)
     assert (answer.status, answer.json["action"]) == (201, "create_file")
     assert rig.gcodes("a.gcode").read_text() == GCODE
-    assert await rig.told(0.3) == ["create_file a.gcode"] * 2
+    assert await rig.told(0.2) == ["create_file a.gcode"] * 2
 
 
 async def test_a_path_is_made(rig: Rig) -> None:
     answer = await rig.upload("a.gcode", GCODE, {"root": "gcodes", "path": "up/a/b", "checksum": SHA})
     assert answer.json["item"]["path"] == "up/a/b/a.gcode"
-    assert await rig.told(0.4) == ["create_dir up", "create_file up/a/b/a.gcode"]
+    assert await rig.told(0.2) == ["create_dir up", "create_file up/a/b/a.gcode"]
     for path in ("/up/lead", "up/trail/", "up//x/./y"):
         assert (await rig.upload("b.gcode", GCODE, {"path": path})).status == 201
     assert rig.gcodes("up/lead/b.gcode").exists()
@@ -184,7 +184,7 @@ async def test_upload_over_a_link_writes_what_it_leads_to(rig: Rig) -> None:
     assert answer.json["item"]["permissions"] == "r"
     assert rig.gcodes("link.gcode").is_symlink()
     assert rig.gcodes("plain.gcode").read_text() == GCODE
-    assert await rig.told(0.4) == ["create_file link.gcode", "create_file plain.gcode"]
+    assert await rig.told(0.2) == ["create_file link.gcode", "create_file plain.gcode"]
 
 
 async def test_upload_into_a_linked_folder_goes_by_its_own_name(rig: Rig) -> None:
@@ -224,7 +224,7 @@ async def test_ufp_is_unpacked(rig: Rig) -> None:
     metadata = await rig.call("server.files.metadata", filename="thing.gcode")
     assert metadata["slicer"] == "Cura"
     assert ".thumbs/thing.png" in [picture["relative_path"] for picture in metadata["thumbnails"]]
-    assert await rig.told(0.4) == ["create_file thing.gcode"]
+    assert await rig.told(0.2) == ["create_file thing.gcode"]
     for broken in (b"not a zip", ufp("other")):
         answer = await rig.upload("broken.ufp", broken)
         assert answer.status == 422
@@ -313,5 +313,5 @@ async def test_many_uploads_at_once(rig: Rig) -> None:
     assert len(await rig.call("server.files.list")) == 31
     assert len(set(rig.gcodes("same.gcode").read_text())) == 1
     assert rig.leftovers() == []
-    told = await rig.told(0.4)
+    told = await rig.told(0.2)
     assert len(told) == len(set(told)) + 9

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_a_host_that_stops_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def small_disk(tmp_path: Path) -> AsyncIterator[Rig]:
+async def small_disk(tmp_path: Path, short_waits: None) -> AsyncIterator[Rig]:
     """A host whose gcodes are on a file system of 4 MiB."""
     folder = tmp_path / "data" / "gcodes"
     folder.mkdir(parents=True)
@@ -119,10 +120,11 @@ async def test_a_disk_that_fills_up_during_the_upload(small_disk: Rig) -> None:
 
 async def test_a_full_disk_stops_copies_and_archives(small_disk: Rig) -> None:
     assert (await small_disk.upload("a.gcode", os.urandom(2_500_000))).status == 201
-    for method, params in {
+    asked: dict[str, dict[str, Any]] = {
         "server.files.copy": {"source": "gcodes/a.gcode", "dest": "gcodes/b.gcode"},
         "server.files.zip": {"items": ["gcodes/a.gcode"], "dest": "gcodes/a.zip"},
-    }.items():
+    }
+    for method, params in asked.items():
         status, message = await small_disk.refused(method, **params)
         assert (status, "room" in message) == (507, True)
     assert [path.name for path in small_disk.gcodes().iterdir()] == ["a.gcode"]
@@ -133,18 +135,18 @@ async def test_moving_across_file_systems(small_disk: Rig) -> None:
     small_disk.gcodes("d", "link").symlink_to("a.gcode")
     os.utime(small_disk.gcodes("d", "a.gcode"), (1000, 1000))
     await small_disk.library.settle()
-    await small_disk.told(0.3)
+    await small_disk.told(0.2)
     await small_disk.call("server.files.move", source="gcodes/d/a.gcode", dest="config/a.gcode")
     assert small_disk.config("a.gcode").read_text() == GCODE
     assert os.stat(small_disk.config("a.gcode")).st_mtime == 1000
-    assert await small_disk.told(0.3) == ["move_file d/a.gcode->config/a.gcode"]
+    assert await small_disk.told(0.2) == ["move_file d/a.gcode->config/a.gcode"]
     assert (await small_disk.refused("server.files.move", source="gcodes/d/link", dest="config/l"))[0] == 400
     await small_disk.call("server.files.move", source="config/a.gcode", dest="gcodes/d/a.gcode")
     assert (await small_disk.refused("server.files.move", source="gcodes/d/link", dest="config/l"))[0] == 400
     small_disk.gcodes("d", "link").unlink()
-    await small_disk.told(0.4)
+    await small_disk.told(0.2)
     await small_disk.call("server.files.move", source="gcodes/d", dest="config/d")
-    assert await small_disk.told(0.3) == ["move_dir d->config/d"]
+    assert await small_disk.told(0.2) == ["move_dir d->config/d"]
     assert small_disk.config("d", "a.gcode").read_text() == GCODE
     assert small_disk.leftovers() == []
 
@@ -184,6 +186,7 @@ async def test_a_write_that_fails_anywhere_leaves_nothing(rig: Rig, size: int) -
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from typing import Any
 from tests.file_manager.rig import GCODE, form, BOUNDARY, running
 from moonraker_lite.api.request import Request
 

@@ -154,6 +154,14 @@ class Index:
                     yield prefix + name, entry
             stack.extend((below, f"{prefix}{name}/") for name, below in node.folders.items())
 
+    def places(self, folder: Place) -> Iterator[Place]:
+        """Every file below a folder."""
+        top = self.folder(folder)
+        for node in top.walk() if top is not None else ():
+            place = node.place
+            for name in node.entries:
+                yield place.child(name)
+
     def identify(self, node: Node, key: Key, wd: int | None) -> None:
         """Note the identity and the watch of a folder."""
         self.forget(node)

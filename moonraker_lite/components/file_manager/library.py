@@ -60,12 +60,13 @@ class Library:
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
         self.follower = Follower(self.index, self.reserved, self.pool, self._report, self._found)
         self.thumbs = Thumbs(self.index, self.book, self.thread)
-        self.reducer = Reducer(self._wants_scan, lambda place: self.scanning.ask(place.path))
+        self.reducer = Reducer(self._wants_scan, lambda place: self.scanning.ask(place.path), self._is_scanned_below)
         self.scanning = Scanning(self, worker, events)
         self._events = events
         self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._silent_until = 0.0
+        self._outbox: list[ChangeNotice] = []
         self._writer: asyncio.TimerHandle | None = None
         self._tasks = TaskOwner("library")
 
@@ -92,6 +93,11 @@ class Library:
         """Return when the index has all roots that were registered at the start."""
         if not self._ready.is_set():
             await self._ready.wait()
+
+    async def up_to_date(self) -> None:
+        """Return when the index also has what happened a moment ago, so that it can be acted upon."""
+        await self.ready()
+        await self.settle()
 
     async def add_root(self, root: Root) -> None:
         """Register a root that turned up later, and tell clients."""
@@ -172,11 +178,13 @@ class Library:
                 self.scanning.moved(source, place)
             case Event.DIR_VANISHED if here:
                 book.remove_tree(place.path)
-            case Event.DIR_MOVED if source is not None and source.root == "gcodes":
-                if here:
+            case Event.DIR_MOVED if source is not None:
+                if source.root == "gcodes" and here:
                     book.move_tree(source.path, place.path)
-                else:
+                elif source.root == "gcodes":
                     book.remove_tree(source.path)
+                elif here:
+                    self._found(list(self.index.places(place)))
         if book.unwritten:
             self._write_soon()
 
@@ -193,6 +201,9 @@ class Library:
 
     def _wants_scan(self, place: Place) -> bool:
         return place.root == "gcodes" and self.scanning.wanted(place)
+
+    def _is_scanned_below(self, folder: Place) -> bool:
+        return folder.root == "gcodes" and self.scanning.under_way_below(folder.path)
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
@@ -240,22 +251,25 @@ class Library:
     def flush(self) -> None:
         """Announce what is due, and see to it that the rest is announced in time."""
         now = self._now()
+        self.reducer.advance(now)
+        changes, self.reducer.out = self.reducer.out, []
+        self._outbox += [notice for change in changes if (notice := self.notice(change)) is not None]
+        due = self.reducer.next_due()
+        if now < self._silent_until:
+            due = self._silent_until
+        else:
+            self._send()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if now < self._silent_until:
-            self._timer = asyncio.get_running_loop().call_at(self._silent_until, self.flush)
-            return
-        self.reducer.advance(now)
-        changes, self.reducer.out = self.reducer.out, []
-        for change in changes:
-            notice = self.notice(change)
-            if notice is not None:
-                self._events.notify("filelist_changed", notice)
-                self._events.publish(FileChanged(notice))
-        due = self.reducer.next_due()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self.flush)
+
+    def _send(self) -> None:
+        notices, self._outbox = self._outbox, []
+        for notice in notices:
+            self._events.notify("filelist_changed", notice)
+            self._events.publish(FileChanged(notice))
 
     def metadata_changed(self, path: str) -> None:
         """Tell of metadata that came later than its file."""
@@ -265,7 +279,12 @@ class Library:
 
     def follow_thumbs(self, source: str, target: str) -> None:
         """Have the pictures of a moved file renamed."""
-        self._tasks.spawn(self.thumbs.follow(source, target), "thumbs")
+        self._tasks.spawn(self._follow_thumbs(source, target), "thumbs")
+
+    async def _follow_thumbs(self, source: str, target: str) -> None:
+        if not await self.thumbs.follow(source, target):
+            self.book.remove(target)
+            self.scanning.ask(target)
 
     def _write_soon(self) -> None:
         if self._writer is None and self.book.unwritten:

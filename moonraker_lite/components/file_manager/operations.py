@@ -183,7 +183,7 @@ class Operations:
         Raises:
             BadRequest: nothing to pack, or an archive cannot stand at `dest`. Forbidden: a place is reserved.
         """
-        await self._library.ready()
+        await self._library.up_to_date()
         library = self._library
         if not items:
             raise BadRequest("At least one file or directory must be specified")
@@ -215,7 +215,7 @@ class Operations:
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def _writable(self, path: str, verb: str) -> Target:
-        await self._library.ready()
+        await self._library.up_to_date()
         target = self._library.roots.target(path)
         if target.root.reserved:
             raise Forbidden(f"Access to {target.text} is forbidden: root '{target.root.name}' is reserved")
@@ -224,7 +224,7 @@ class Operations:
         return target
 
     async def _pair(self, source: str, dest: str) -> tuple[Target, Target]:
-        await self._library.ready()
+        await self._library.up_to_date()
         roots = self._library.roots
         origin, goal = roots.target(source), roots.target(dest)
         if not goal.root.writable:

@@ -21,6 +21,7 @@ CREATE_HOLD = 0.05  # s; a new file may be a temporary one that is renamed at on
 DELETE_SETTLE = 0.25  # s without another removal in the folder
 DELETE_LIMIT = 5.0  # s; longest wait while removals in a folder go on
 TREE_SETTLE = 0.25  # s without a change below a new folder
+TREE_BUSY = 0.05  # s between looks whether the files in a new folder have been scanned
 TREE_LIMIT = 2.0  # s; longest wait while a new folder is being filled
 OPEN_LIMIT = 30.0  # s without a write after which a new file counts as done; links made with link(2) are never closed
 
@@ -66,12 +67,19 @@ class Operation:
 
 
 class Reducer:
-    """See the module. `wants_scan` says whether a file needs metadata before it is told of; `ask_scan` asks for it."""
+    """See the module. `wants_scan` says whether a file needs metadata before it is told of; `ask_scan` asks for it.
+    `is_busy` says whether files below a new folder are still being scanned; it waits for them, but not for long."""
 
-    def __init__(self, wants_scan: Callable[[Place], bool], ask_scan: Callable[[Place], None]) -> None:
+    def __init__(
+        self,
+        wants_scan: Callable[[Place], bool],
+        ask_scan: Callable[[Place], None],
+        is_busy: Callable[[Place], bool] = lambda folder: False,
+    ) -> None:
         self.out: list[Change] = []
         self._wants_scan = wants_scan
         self._ask_scan = ask_scan
+        self._is_busy = is_busy
         self._pending: dict[Place, Pending] = {}
         self._removals: dict[Place, Group] = {}
         self._trees: dict[Place, Group] = {}
@@ -118,6 +126,8 @@ class Reducer:
                 continue
             if group.due > now:
                 self._timer(group.due, kind, place)
+            elif kind == "tree" and now < group.started + TREE_LIMIT and self._is_busy(place):
+                self._timer(now + TREE_BUSY, kind, place)
             elif kind == "tree":
                 self._announce_tree(place, now)
             else:

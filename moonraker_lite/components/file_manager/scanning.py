@@ -70,6 +70,10 @@ class Scanning:
         """Whether a scan of this file will end soon."""
         return path in self._queue
 
+    def under_way_below(self, folder: str) -> bool:
+        """Whether files below this folder are being scanned or will be."""
+        return self._queue.has_below(f"{folder}/")
+
     async def wait(self, path: str) -> None:
         """Return when a scan that is under way has ended."""
         await self._queue.wait(path)

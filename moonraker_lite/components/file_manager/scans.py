@@ -38,6 +38,10 @@ class ScanQueue:
     def __contains__(self, path: str) -> bool:
         return path in self._running or any(path in waiting for waiting in self._waiting)
 
+    def has_below(self, prefix: str) -> bool:
+        """Whether a path that begins so waits or is being scanned."""
+        return any(path.startswith(prefix) for paths in (self._running, *self._waiting) for path in paths)
+
     def add(self, path: str, urgency: Urgency) -> None:
         """Have a file scanned. One that is being scanned is scanned once more, as it may have changed."""
         if path in self._running:

@@ -87,13 +87,14 @@ class Thumbs:
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
-    async def follow(self, source: str, target: str) -> None:
-        """A file was moved, and its record with it: take its pictures along."""
+    async def follow(self, source: str, target: str) -> bool:
+        """A file was moved, and its record with it: take its pictures along. False when that is not possible, because
+        another file shows them too."""
         record = self._book.get(target)
         old_folder = self._index.folder(Place("gcodes", source).parent)
         new_folder = self._index.folder(Place("gcodes", target).parent)
         if record is None or old_folder is None or new_folder is None or not record.thumbnails:
-            return
+            return True
         old_stem, new_stem = stem(Place("", source).name), stem(Place("", target).name)
         pictures: list[dict[str, Any]] = []
         moves: list[tuple[str, str]] = []
@@ -104,13 +105,13 @@ class Thumbs:
             pictures.append({**picture, "relative_path": f"{THUMBS}/{new}"})
             moves.append((os.path.join(old_folder.real, THUMBS, name), os.path.join(new_folder.real, THUMBS, new)))
             if name in keep:
-                self._book.remove(target)  # another file shows it too: ours is scanned again
-                return
+                return False
         moves = [(old, new) for old, new in moves if old != new]
         if moves:
             self._book.put(target, changed(record, thumbnails=pictures))
             async with self._lock:
                 await self._thread(lambda: _rename(moves))
+        return True
 
 
 def _names(record: Metadata) -> set[str]:

@@ -223,6 +223,7 @@ class UploadSink:
             await self.abort()
 
     async def _place(self, goal: Destination) -> Reply:
+        await self._library.up_to_date()
         folders = await self._make_folders(goal)
         try:
             return await self._place_in(goal)
