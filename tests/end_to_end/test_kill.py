@@ -6,12 +6,14 @@ Ten rounds here; KILL_ROUNDS=100 for more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
 import sqlite3
 
 import pytest
+from tornado.httpclient import HTTPError
 
 from tests.end_to_end.daemon import Daemon
 
@@ -29,8 +31,9 @@ async def test_kill_during_uploads(daemon: Daemon) -> None:
 
     async def upload(name: str, content: bytes) -> None:
         sent[name] = hashlib.sha256(content).hexdigest()
-        if (await daemon.upload(name, content)).code == 201:
-            acknowledged.add(name)
+        with contextlib.suppress(HTTPError, OSError):  # the host was killed meanwhile
+            if (await daemon.upload(name, content)).code == 201:
+                acknowledged.add(name)
 
     for number in range(ROUNDS):
         uploads = [
@@ -49,7 +52,7 @@ async def test_kill_during_uploads(daemon: Daemon) -> None:
         assert daemon.marlin_pids() == marlin
     left = [path.name for path in (daemon.root / "gcodes").rglob("*") if path.name not in {*sent, "print.gcode"}]
     assert [name for name in left if name != ".thumbs"] == []
-    assert (await daemon.until(lambda stats: True))["state"] == "printing"
+    assert (await daemon.until(lambda stats: True))["state"] in ("printing", "complete")
     daemon.stop()
     for path in (daemon.root / "database").glob("*.db"):
         with sqlite3.connect(path) as db:
