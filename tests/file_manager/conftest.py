@@ -13,8 +13,8 @@ from tests.file_manager.rig import Rig, running
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Announcements wait for things to be quiet; the tests need not wait as long."""
-    monkeypatch.setattr("moonraker_lite.components.file_manager.reducer.DELETE_SETTLE", 0.08)
-    monkeypatch.setattr("moonraker_lite.components.file_manager.reducer.TREE_SETTLE", 0.08)
+    monkeypatch.setattr("moonraker_lite.components.file_manager.quiet.DELETE_SETTLE", 0.08)
+    monkeypatch.setattr("moonraker_lite.components.file_manager.quiet.TREE_SETTLE", 0.08)
     monkeypatch.setattr("moonraker_lite.components.file_manager.thumbs.DISCARD_DELAY", 0.08)
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moonraker_lite.components.file_manager.changes import Action, Change, Event, Observation, Place
-from moonraker_lite.components.file_manager.reducer import (
-    CREATE_HOLD,
-    DELETE_LIMIT,
-    DELETE_SETTLE,
-    OPEN_LIMIT,
-    TREE_LIMIT,
-    TREE_SETTLE,
-    Reducer,
-)
+from moonraker_lite.components.file_manager.quiet import DELETE_LIMIT, DELETE_SETTLE, TREE_LIMIT, TREE_SETTLE
+from moonraker_lite.components.file_manager.reducer import CREATE_HOLD, OPEN_LIMIT, Reducer
 
 
 def at(path: str) -> Place:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from moonraker_lite.api.request import Request
-from moonraker_lite.components.file_manager import uploads as uploads_module
+from moonraker_lite.components.file_manager import placing as placing_module
 from moonraker_lite.components.file_manager.names import part_name
 from moonraker_lite.components.file_manager.parts import Part, sweep
 from moonraker_lite.components.file_manager.roots import Folder, Reserved
@@ -267,7 +267,7 @@ async def test_the_folder_is_swapped_for_a_link_while_the_upload_runs(rig: Rig) 
 
 
 async def test_memory_does_not_grow_with_the_file(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads_module, "ROOM", 0)
+    monkeypatch.setattr(placing_module, "ROOM", 0)
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -18,13 +18,15 @@ from functools import partial
 from typing import TypeVar
 
 from moonraker_lite.components.file_manager.changes import Event, Observation, Place
-from moonraker_lite.components.file_manager.facts import Kind, Look, Tree, TreeReader, look
-from moonraker_lite.components.file_manager.index import Entry, Index, Node
+from moonraker_lite.components.file_manager.facts import Look, Tree, TreeReader, look
+from moonraker_lite.components.file_manager.index import Index, Node
 from moonraker_lite.components.file_manager.kernel import KernelWatches, RawEvent
+from moonraker_lite.components.file_manager.mirror import Mirror
 from moonraker_lite.components.file_manager.names import GIT
 from moonraker_lite.components.file_manager.parts import sweep
 from moonraker_lite.components.file_manager.roots import Reserved, Root
-from moonraker_lite.components.file_manager.translate import Step, Translator
+from moonraker_lite.components.file_manager.translate import Translator
+from moonraker_lite.errors import Unavailable
 from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,15 +51,16 @@ class Follower:
         self._reserved = reserved
         self._executor = executor
         self._report = report
-        self._found = found
         self._kernel: KernelWatches | None = None
         self._translator = Translator(index)
+        self._mirror = Mirror(index, self._translator, found, self._note_unwatched)
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._settlers: list[asyncio.Future[None]] = []
         self._again: dict[int, Node] = {}
         self._watched: set[str] = set()
         self._rest = 0.0
+        self._stopped = False
         self._tasks = TaskOwner("files")
 
     def start(self, *, watch: bool) -> None:
@@ -74,9 +77,11 @@ class Follower:
 
     async def stop(self) -> None:
         """End following; the index stays as it is."""
+        self._stopped = True
         await self._tasks.close()
         for waiting in self._settlers:
-            waiting.cancel()
+            if not waiting.done():
+                waiting.set_exception(Unavailable("The host stops"))
         if self._kernel is not None:
             asyncio.get_running_loop().remove_reader(self._kernel.fileno())
             self._kernel.close()
@@ -109,6 +114,8 @@ class Follower:
         await self._cycle_done()
 
     async def _cycle_done(self) -> None:
+        if self._stopped:
+            raise Unavailable("The host stops")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settlers.append(done)
         self._wake.set()
@@ -131,6 +138,10 @@ class Follower:
             again, self._again = self._again, {}
             try:
                 await self._cycle(list(again.values()))
+                if self._mirror.again:
+                    self._again.update(self._mirror.again)
+                    self._mirror.again.clear()
+                    self._wake.set()
             except Exception:
                 # Boundary: whatever goes wrong with one batch, following must go on; the roots are compared.
                 _LOGGER.exception("following the files failed, they are read again")
@@ -180,15 +191,10 @@ class Follower:
     async def _ask_disk(self) -> None:
         """Look at everything that the batch names, folders it leads to included, then report its steps."""
         batch = self._translator
-        folders: set[int] = set()
-        hard: set[int] = set()
+        self._mirror.begin()
         while batch.looks or batch.loads or batch.touched or batch.dead:
-            looks, loads, touched, dead = (
-                list(batch.looks.values()),
-                batch.loads,
-                list(batch.touched.values()),
-                batch.dead,
-            )
+            looks, touched = list(batch.looks.values()), list(batch.touched.values())
+            loads, dead = batch.loads, batch.dead
             batch.looks, batch.loads, batch.touched, batch.dead = {}, [], {}, []
             names = [f"{node.real}/{name}" for _, node, name in looks]
             work = partial(
@@ -196,15 +202,15 @@ class Follower:
             )
             seen, trees, times = await self._thread(work)
             for (entry, node, name), what in zip(looks, seen, strict=True):
-                self._looked(entry, node, name, what, folders, hard)
+                self._mirror.looked(entry, node, name, what)
             for node, tree in zip(loads, trees, strict=True):
-                self._loaded(node, tree)
+                self._mirror.loaded(node, tree)
             for node, when in zip(touched, times, strict=True):
                 if when is not None:
                     node.size, node.mtime_ns = when
                     if node.parent is not None:
                         node.parent.touched()
-        observations = list(self._observations(batch.steps, folders, hard))
+        observations = list(self._mirror.observations())
         if observations:
             self._report(observations)
 
@@ -225,116 +231,6 @@ class Follower:
             return lambda: None
         return partial(TreeReader(self._reserved, kernel.add if kernel is not None else _unwatched, sweep).read, path)
 
-    def _looked(self, entry: Entry, node: Node, name: str, seen: Look, folders: set[int], hard: set[int]) -> None:
-        if node.entries.get(name) is not entry:
-            return
-        if seen.kind is Kind.FOLDER:
-            if seen.link:
-                del node.entries[name]
-                folders.add(id(entry))
-                self._link(node, name, seen)
-            return
-        if seen.links > 1 and not seen.link:
-            hard.add(id(entry))
-        if entry.take(seen):
-            self._translator.changed.add(id(entry))
-            node.touched()
-
-    def _link(self, node: Node, name: str, seen: Look) -> None:
-        """A link to a folder: another way to one that stands in the index, or the place of one from outside."""
-        node.touched()
-        target = self._index.at(seen.key)
-        if target is not None:
-            node.aliases[name] = target
-        else:
-            node.folders[name] = below = Node(name, node, real=seen.real, link=True)
-            self._translator.loads.append(below)
-
-    def _loaded(self, node: Node, tree: Tree | None) -> None:
-        """A folder that is new in the index was read."""
-        parent = node.parent
-        if parent is not None and parent.folders.get(node.name) is not node:
-            return
-        if tree is None:
-            node.reserved = parent is not None
-            return
-        other = self._index.at(tree.key)
-        if other is not None and other is not node and parent is not None:
-            if node.link or not other.link or other.parent is None:
-                del parent.folders[node.name]
-                parent.aliases[node.name] = other
-                return
-            self._demote(other, node)
-        found: list[Place] = []
-        self._plant(node, tree, found)
-        if found:
-            self._found(found)
-
-    def _demote(self, linked: Node, real: Node) -> None:
-        """A folder known by a link has turned up as itself: the link becomes an alias."""
-        assert linked.parent is not None
-        for node in linked.walk():
-            self._index.forget(node)
-        del linked.parent.folders[linked.name]
-        linked.parent.aliases[linked.name] = real
-
-    def _plant(self, node: Node, tree: Tree, found: list[Place]) -> None:
-        """Fill a new folder with what was read."""
-        self._index.identify(node, tree.key, tree.wd)
-        self._note_watch(tree)
-        node.reserved, node.size, node.mtime_ns = False, tree.size, tree.mtime_ns
-        node.touched()
-        place = node.place
-        for name, seen in tree.files.items():
-            entry = node.entries.setdefault(name, Entry())
-            entry.take(seen)
-            found.append(place.child(name))
-        for name, below in tree.folders.items():
-            child = node.folders[name] = Node(name, node)
-            child.reserved = below is None
-            if below is not None:
-                self._plant(child, below, found)
-        for name, seen in tree.links.items():
-            self._link(node, name, seen)
-
-    def _note_watch(self, tree: Tree) -> None:
-        if self._kernel is not None and self._kernel.exhausted and tree.wd is None:
-            self.exhausted = True
-
-    def _observations(self, steps: list[Step], folders: set[int], hard: set[int]) -> Iterator[Observation]:
-        changed, quiet = self._translator.changed, self._translator.quiet
-        written: set[int] = set()
-        for step in steps:
-            entry, event = step.entry, step.event
-            if entry is None:
-                yield Observation(event, step.place, step.source)
-                continue
-            known = id(entry)
-            if known in folders:
-                if event is Event.FILE_APPEARED:
-                    yield Observation(Event.DIR_APPEARED, step.place)
-            elif entry.hidden:
-                continue
-            elif event is Event.FILE_APPEARED:
-                if known not in hard:
-                    yield Observation(event, step.place, complete=step.complete or entry.link)
-                else:
-                    self._found([step.place])
-            elif event is Event.FILE_WRITTEN:
-                if known in changed and known not in written:
-                    written.add(known)
-                    yield Observation(event, step.place)
-            elif event is Event.FILE_TOUCHED:
-                if known in changed and known not in written:
-                    yield Observation(event, step.place)
-            elif event is Event.FILE_CLOSED:
-                if known in changed and known not in written and known not in quiet and known not in hard:
-                    yield Observation(Event.FILE_WRITTEN, step.place)
-                changed.discard(known)
-                yield Observation(event, step.place)
-            else:
-                yield Observation(event, step.place, step.source, replaced=step.replaced)
-
     # -- comparing -------------------------------------------------------------------------------------------------
 
     async def _compare(self, node: Node) -> None:
@@ -345,64 +241,14 @@ class Follower:
         batch.reset()
         tree = await self._thread(self._reader(node))
         if node.key is None:
-            self._loaded(node, tree)
+            self._mirror.loaded(node, tree)
         elif tree is not None:
-            self._merge(node, tree)
+            self._mirror.merge(node, tree)
         elif node.parent is None:
-            self._merge(node, Tree(node.key, 0, 0, None, {}, {}, {}))
+            self._mirror.merge(node, Tree(node.key, 0, 0, None, {}, {}, {}))
         else:
             return
         await self._ask_disk()
-
-    def _merge(self, node: Node, tree: Tree) -> None:
-        batch, place = self._translator, node.place
-        if node.wd is not None and node.wd != tree.wd:
-            batch.dead.append(node.wd)
-        self._index.identify(node, tree.key, tree.wd)
-        self._note_watch(tree)
-        if (node.size, node.mtime_ns) != (tree.size, tree.mtime_ns):
-            node.size, node.mtime_ns = tree.size, tree.mtime_ns
-            node.touched()
-        there = tree.files.keys() | tree.folders.keys() | tree.links.keys()
-        for name in [*node.entries, *node.folders, *node.aliases]:
-            if name not in there or (name in node.entries) != (name in tree.files):
-                batch.remove(node, name)
-        for name, seen in tree.files.items():
-            self._merge_file(node, name, seen)
-        for name, below in tree.folders.items():
-            child = node.folders.get(name)
-            if child is None and name not in node.aliases:
-                batch.add_folder(node, name)
-                batch.steps.append(Step(Event.DIR_APPEARED, place.child(name)))
-            elif child is not None and below is not None and not child.link:
-                if child.key is not None:
-                    self._merge(child, below)
-                else:
-                    batch.loads.append(child)
-        for name, seen in tree.links.items():
-            linked = node.folders.get(name)
-            if linked is not None and linked.real == seen.real:
-                self._again[id(linked)] = linked
-                self._wake.set()
-            elif not node.contains(name):
-                self._link(node, name, seen)
-                batch.steps.append(Step(Event.DIR_APPEARED, place.child(name)))
-
-    def _merge_file(self, node: Node, name: str, seen: Look) -> None:
-        batch, place = self._translator, node.place.child(name)
-        entry = node.entries.get(name)
-        fresh = entry is None or not entry.visible
-        if entry is None:
-            entry = node.entries[name] = Entry()
-        if not entry.take(seen):
-            return
-        node.touched()
-        batch.changed.add(id(entry))
-        if fresh:
-            batch.steps.append(Step(Event.FILE_APPEARED, place, entry, complete=True))
-        else:
-            batch.steps.append(Step(Event.FILE_WRITTEN, place, entry))
-            batch.steps.append(Step(Event.FILE_CLOSED, place, entry))
 
     async def _poll(self) -> None:
         """Compare, now and then, the folders of watched roots that have no watch."""
@@ -424,6 +270,9 @@ class Follower:
                 yield node
             else:
                 stack.extend(node.folders.values())
+
+    def _note_unwatched(self) -> None:
+        self.exhausted = self.exhausted or (self._kernel is not None and self._kernel.exhausted)
 
     async def _thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

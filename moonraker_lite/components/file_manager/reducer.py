@@ -11,18 +11,14 @@ what happens in its scope, and its own list of changes is announced when it is c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from moonraker_lite.components.file_manager.changes import Action, Change, Event, Observation, Place
+from moonraker_lite.components.file_manager.quiet import NewFolders, Removals
 
 CREATE_HOLD = 0.05  # s; a new file may be a temporary one that is renamed at once
-DELETE_SETTLE = 0.25  # s without another removal in the folder
-DELETE_LIMIT = 5.0  # s; longest wait while removals in a folder go on
-TREE_SETTLE = 0.25  # s without a change below a new folder
-TREE_BUSY = 0.05  # s between looks whether the files in a new folder have been scanned
-TREE_LIMIT = 2.0  # s; longest wait while a new folder is being filled
 OPEN_LIMIT = 30.0  # s without a write after which a new file counts as done; links made with link(2) are never closed
 
 
@@ -41,14 +37,6 @@ class Pending(msgspec.Struct):
     open: bool = False
     written: float = 0.0
     scan: bool = False
-
-
-class Group(msgspec.Struct):
-    """Something that waits until it has been quiet: removals in one folder, or a new folder being filled."""
-
-    started: float
-    due: float
-    gone: dict[Place, Action] = msgspec.field(default_factory=dict)
 
 
 class Operation:
@@ -79,10 +67,9 @@ class Reducer:
         self.out: list[Change] = []
         self._wants_scan = wants_scan
         self._ask_scan = ask_scan
-        self._is_busy = is_busy
         self._pending: dict[Place, Pending] = {}
-        self._removals: dict[Place, Group] = {}
-        self._trees: dict[Place, Group] = {}
+        self._removals = Removals(lambda due, place: self._timer(due, "gone", place), self._tell)
+        self._new = NewFolders(lambda due, place: self._timer(due, "tree", place), is_busy)
         self._operations: list[Operation] = []
         self._timers: list[tuple[float, str, Place]] = []
 
@@ -95,11 +82,11 @@ class Reducer:
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be announced."""
-        return not (self._pending or self._trees or self._removals or self.out)
+        return not (self._pending or self._new or self._removals or self.out)
 
     def is_new_below(self, place: Place) -> bool:
         """Whether a folder above is not announced yet: who lists it then, sees this too."""
-        return self._covered(place)
+        return self._new.covers(place)
 
     def owner(self, place: Place) -> Operation | None:
         """The operation whose doing is what happens here."""
@@ -116,22 +103,15 @@ class Reducer:
             _, kind, place = heapq.heappop(self._timers)
             if kind == "file":
                 self._try_file(place, now)
-                continue
-            if kind == "open":
+            elif kind == "open":
                 self._check_open(place, now)
-                continue
-            groups = self._trees if kind == "tree" else self._removals
-            group = groups.get(place)
-            if group is None:
-                continue
-            if group.due > now:
-                self._timer(group.due, kind, place)
-            elif kind == "tree" and now < group.started + TREE_LIMIT and self._is_busy(place):
-                self._timer(now + TREE_BUSY, kind, place)
-            elif kind == "tree":
-                self._announce_tree(place, now)
-            else:
-                self._announce_removals(place)
+            elif kind == "gone":
+                self._removals.check(place, now)
+            elif self._new.is_due(place, now):
+                self._announce_tree(place)
+
+    def _tell(self, change: Change) -> None:
+        self.out.append(change)
 
     def _timer(self, due: float, kind: str, place: Place) -> None:
         heapq.heappush(self._timers, (due, kind, place))
@@ -180,8 +160,8 @@ class Reducer:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def _file_appeared(self, place: Place, complete: bool, now: float) -> None:
-        self._settle_removal(place)
-        self._extend_trees(place, now)
+        self._removals.settle(place)
+        self._new.extend(place, now)
         pending = Pending(Action.CREATE_FILE, due=now + CREATE_HOLD, open=not complete, written=now)
         self._pending[place] = pending
         if complete:
@@ -190,7 +170,7 @@ class Reducer:
             self._timer(now + OPEN_LIMIT, "open", place)
 
     def _file_written(self, place: Place, now: float) -> None:
-        self._extend_trees(place, now)
+        self._new.extend(place, now)
         pending = self._pending.setdefault(place, Pending(Action.MODIFY_FILE))
         pending.open = True
         pending.written = now
@@ -205,7 +185,7 @@ class Reducer:
             self._file_closed(place, now)
 
     def _file_closed(self, place: Place, now: float) -> None:
-        self._extend_trees(place, now)
+        self._new.extend(place, now)
         pending = self._pending.get(place)
         if pending is not None:
             pending.open = False
@@ -220,7 +200,7 @@ class Reducer:
 
     def _try_file(self, place: Place, now: float) -> None:
         pending = self._pending.get(place)
-        if pending is None or pending.open or pending.scan or self._covered(place):
+        if pending is None or pending.open or pending.scan or self._new.covers(place):
             return
         if pending.due > now:
             self._timer(pending.due, "file", place)
@@ -230,8 +210,8 @@ class Reducer:
 
     def _file_vanished(self, place: Place, now: float) -> None:
         pending = self._pending.pop(place, None)
-        covered = self._covered(place)
-        self._extend_trees(place, now)
+        covered = self._new.covers(place)
+        self._new.extend(place, now)
         if pending is not None and pending.action is Action.MOVE_FILE:
             self._undo_move(pending, now)
             if not pending.replaced:
@@ -239,27 +219,27 @@ class Reducer:
         elif pending is not None and pending.action is Action.CREATE_FILE:
             return
         if not covered:
-            self._remove(place, Action.DELETE_FILE, now)
+            self._removals.add(place, Action.DELETE_FILE, now)
 
     def _undo_move(self, pending: Pending, now: float) -> None:
         """A moved file went before its move was announced: for clients it still stands where it came from."""
         if pending.source is not None and pending.known:
-            self._remove(pending.source, Action.DELETE_FILE, now)
+            self._removals.add(pending.source, Action.DELETE_FILE, now)
 
     def _file_moved(self, source: Place, place: Place, replaced: bool, now: float) -> None:
         before, over = self._pending.pop(source, None), self._pending.pop(place, None)
-        if self._settle_removal(place):
+        if self._removals.settle(place):
             replaced = False
         fresh = before is not None and before.action is Action.CREATE_FILE
-        hidden = self._covered(source)
-        self._extend_trees(source, now)
+        hidden = self._new.covers(source)
+        self._new.extend(source, now)
         known = not fresh and not hidden
         replaced = replaced and not (over is not None and over.action is Action.CREATE_FILE)
-        if self._covered(place):
+        if self._new.covers(place):
             if known:
-                self._announce_above(place, now)
+                self._announce_above(place)
             else:
-                self._extend_trees(place, now)
+                self._new.extend(place, now)
                 replaced = False
         first = before.source if before is not None and before.action is Action.MOVE_FILE else source
         move = known or (replaced and not hidden)
@@ -282,16 +262,15 @@ class Reducer:
     # -- folders ---------------------------------------------------------------------------------------------------
 
     def _dir_appeared(self, place: Place, now: float) -> None:
-        self._settle_removal(place)
-        if not self._extend_trees(place, now):
-            self._trees[place] = Group(now, now + TREE_SETTLE)
-            self._timer(now + TREE_SETTLE, "tree", place)
+        self._removals.settle(place)
+        if not self._new.extend(place, now):
+            self._new.begin(place, now)
 
     def _dir_vanished(self, place: Place, now: float) -> None:
         self._drop_below(place, now)
-        unknown = self._trees.pop(place, None) is not None
-        if not self._extend_trees(place, now) and not unknown:
-            self._remove(place, Action.DELETE_DIR, now)
+        unknown = self._new.end(place) is not None
+        if not self._new.extend(place, now) and not unknown:
+            self._removals.add(place, Action.DELETE_DIR, now)
 
     def _drop_below(self, place: Place, now: float) -> None:
         """Forget what waits below a folder that is gone."""
@@ -299,23 +278,20 @@ class Reducer:
             pending = self._pending.pop(below)
             if pending.source is not None and not pending.source.inside(place):
                 self._undo_move(pending, now)
-        for groups in (self._trees, self._removals):
-            for below in [p for p in groups if p.inside(place)]:
-                del groups[below]
-        self._removals.pop(place, None)
+        self._new.drop_below(place)
+        self._removals.drop(place)
 
     def _dir_moved(self, source: Place, place: Place, now: float) -> None:
-        self._settle_removal(place)
-        inside_new = self._covered(source)
-        self._extend_trees(source, now)
+        self._removals.settle(place)
+        inside_new = self._new.covers(source)
+        self._new.extend(source, now)
         self._rename_below(source, place)
-        tree = self._trees.pop(source, None)
-        if tree is None and not inside_new:
-            self._announce_above(place, now)
+        started = self._new.end(source)
+        if started is None and not inside_new:
+            self._announce_above(place)
             self.out.append(Change(Action.MOVE_DIR, place, source))
-        elif not self._extend_trees(place, now):
-            self._trees[place] = Group(tree.started if tree is not None else now, now + TREE_SETTLE)
-            self._timer(now + TREE_SETTLE, "tree", place)
+        elif not self._new.extend(place, now):
+            self._new.begin(place, now, started)
 
     def _rename_below(self, source: Place, place: Place) -> None:
         """What waits below a moved folder goes on waiting at its new place."""
@@ -328,69 +304,23 @@ class Reducer:
             self._timer(pending.due, "file", new)
             if pending.scan:
                 self._ask_scan(new)
-        for kind, groups in (("tree", self._trees), ("gone", self._removals)):
-            for old in [p for p in groups if p.inside(source) or (p == source and kind == "gone")]:
-                group = groups.pop(old)
-                group.gone = {gone.moved(source, place): action for gone, action in group.gone.items()}
-                groups[old.moved(source, place)] = group
-                self._timer(group.due, kind, old.moved(source, place))
+        self._new.rename_below(source, place)
+        self._removals.rename(source, place)
 
     # -- new folders -----------------------------------------------------------------------------------------------
 
-    def _covered(self, place: Place) -> bool:
-        """Whether a folder above is new and not announced yet."""
-        return any(True for _ in self._trees_above(place))
-
-    def _trees_above(self, place: Place) -> Iterator[Place]:
-        while self._trees and place.path:
-            place = place.parent
-            if place in self._trees:
-                yield place
-
-    def _extend_trees(self, place: Place, now: float) -> bool:
-        """Something happened below new folders: they are not quiet yet. False when there are none above."""
-        found = False
-        for tree in self._trees_above(place):
-            group = self._trees[tree]
-            group.due = min(now + TREE_SETTLE, group.started + TREE_LIMIT)
-            found = True
-        return found
-
-    def _announce_tree(self, place: Place, now: float) -> None:
+    def _announce_tree(self, place: Place) -> None:
         """Tell of a new folder; whoever lists it sees all that is in it, so only files still written wait on."""
-        del self._trees[place]
-        if not self._covered(place):
+        self._new.end(place)
+        if not self._new.covers(place):
             self.out.append(Change(Action.CREATE_DIR, place))
         for below in [p for p in self._pending if p.inside(place)]:
             if not self._pending[below].open:
                 del self._pending[below]
 
-    def _announce_above(self, place: Place, now: float) -> None:
-        for tree in reversed(list(self._trees_above(place))):
-            self._announce_tree(tree, now)
-
-    # -- removals --------------------------------------------------------------------------------------------------
-
-    def _remove(self, place: Place, action: Action, now: float) -> None:
-        group = self._removals.get(place.parent)
-        if group is None:
-            group = self._removals[place.parent] = Group(now, now + DELETE_SETTLE)
-            self._timer(group.due, "gone", place.parent)
-        group.due = min(now + DELETE_SETTLE, group.started + DELETE_LIMIT)
-        group.gone[place] = action
-
-    def _announce_removals(self, folder: Place) -> None:
-        group = self._removals.pop(folder)
-        self.out.extend(Change(action, place) for place, action in group.gone.items())
-
-    def _settle_removal(self, place: Place) -> bool:
-        """Announce the removal of `place` now, before something new stands there. False when it was not removed."""
-        group = self._removals.get(place.parent)
-        action = group.gone.pop(place, None) if group is not None else None
-        if action is None:
-            return False
-        self.out.append(Change(action, place))
-        return True
+    def _announce_above(self, place: Place) -> None:
+        for folder in reversed(list(self._new.above(place))):
+            self._announce_tree(folder)
 
     # -- operations of the API -------------------------------------------------------------------------------------
 
@@ -404,17 +334,17 @@ class Reducer:
         """The operation was done: announce its changes, in this order, instead of what was seen of it."""
         self._operations.remove(operation)
         for change in changes:
-            self._settle_removal(change.place)
+            self._removals.settle(change.place)
             self._supersede(change, now)
             self.out.append(change)
 
     def _supersede(self, change: Change, now: float) -> None:
         if change.action is Action.MOVE_DIR and change.source is not None:
-            self._trees.pop(change.source, None)
+            self._new.end(change.source)
             self._rename_below(change.source, change.place)
         elif change.action in (Action.DELETE_DIR, Action.CREATE_DIR):
             self._drop_below(change.place, now)
-            self._trees.pop(change.place, None)
+            self._new.end(change.place)
         before = self._pending.pop(change.source or change.place, None)
         if change.source is not None:
             self._pending.pop(change.place, None)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -17,22 +14,21 @@ from moonraker_lite.api.replies import Reply
 from moonraker_lite.api.request import Request, User
 from moonraker_lite.components.file_manager import listing
 from moonraker_lite.components.file_manager.changes import Action, Place
-from moonraker_lite.components.file_manager.destination import Destination, Spot, destination, find_spot
+from moonraker_lite.components.file_manager.destination import Destination, destination, find_spot
 from moonraker_lite.components.file_manager.disk_errors import as_host_error, explained
-from moonraker_lite.components.file_manager.facts import disk_usage
 from moonraker_lite.components.file_manager.form import FileBegins, FormReader
 from moonraker_lite.components.file_manager.in_use import PrintedFile
 from moonraker_lite.components.file_manager.library import Library
-from moonraker_lite.components.file_manager.names import THUMBS, is_scanned
-from moonraker_lite.components.file_manager.parts import Part, new_part, new_part_folder
+from moonraker_lite.components.file_manager.names import is_scanned
+from moonraker_lite.components.file_manager.parts import Part
 from moonraker_lite.components.file_manager.paths import normalize
 from moonraker_lite.components.file_manager.pipeline import BlockWriter
+from moonraker_lite.components.file_manager.placing import check_room, make_folders, put, remove_folders
 from moonraker_lite.components.file_manager.roots import Folder
 from moonraker_lite.components.file_manager.types import UploadResult
 from moonraker_lite.errors import (
     BadRequest,
     HostError,
-    InsufficientStorage,
     PayloadTooLarge,
     Unavailable,
     UnprocessableContent,
@@ -40,7 +36,6 @@ from moonraker_lite.errors import (
 
 _LOGGER = logging.getLogger(__name__)
 
-ROOM = 200 * 1024 * 1024  # bytes that stay free, or 5 % of a small disk
 _HOST = re.compile(r"[A-Za-z0-9._:\-\[\]]{1,255}")
 
 
@@ -96,7 +91,7 @@ class Uploader:
         await self.library.ready()
         root = self.library.roots.get("gcodes")
         if root is not None:
-            await self.library.thread(lambda: _check_room(root.path, length))
+            await self.library.thread(lambda: check_room(root.path, length))
         self.library.scanning.warm()
         if self._open is None:
             raise Unavailable("The host stops; upload again when it is back")
@@ -228,7 +223,7 @@ class UploadSink:
         try:
             return await self._place_in(goal)
         except BaseException:
-            await self._library.thread(lambda: _remove_folders(folders))
+            await self._library.thread(lambda: remove_folders(folders))
             raise
 
     async def _make_folders(self, goal: Destination) -> list[str]:
@@ -240,17 +235,19 @@ class UploadSink:
                 return []
             async with library.operation(trees=[new]) as made:
                 with explained(f"Making the directory {goal.folder}"):
-                    folders = await library.thread(lambda: _make_folders(goal, library))
+                    folders = await library.thread(lambda: make_folders(goal, library.roots))
                 if folders:
                     made.add(Action.CREATE_DIR, library.canonical(new))
             return folders
 
     async def _place_in(self, goal: Destination) -> Reply:
         library, place = self._library, self._library.canonical(goal.place)
+        part = self._part
+        assert part is not None
         through = await self._linked(goal)
         files = [place] if through is None else [place, through]
         async with library.operation(files) as made:
-            await library.thread(lambda: self._to_disk(goal))
+            await library.thread(lambda: put(part, goal, library.roots, self._owner.printed))
             await library.settle(place)
             await self._scan(place)
             for changed in files:
@@ -270,19 +267,6 @@ class UploadSink:
             return None
         spot = await self._library.thread(lambda: find_spot(self._library.roots, goal))
         return spot.through
-
-    def _to_disk(self, goal: Destination) -> None:
-        """Give the content its place (blocking)."""
-        library = self._library
-        assert self._part is not None
-        with explained(f"Uploading to {goal.place}"):
-            spot = find_spot(library.roots, goal)
-            self._owner.printed.protect(os.path.join(spot.folder, spot.name))
-            with Folder(spot.folder, library.reserved) as folder:
-                if goal.unpack:
-                    _unpack(self._part, folder, spot)
-                else:
-                    _put(self._part, folder, spot)
 
     async def _scan(self, place: Place) -> None:
         if place.root == "gcodes" and is_scanned(place.path):
@@ -319,75 +303,6 @@ def _length(headers: Mapping[str, str]) -> int:
         return max(0, int(headers.get("Content-Length") or 0))
     except ValueError:
         raise BadRequest("Content-Length is not a number") from None
-
-
-def _check_room(path: Path, length: int) -> None:
-    try:
-        total, _, free = disk_usage(str(path))
-    except OSError:
-        return
-    if length > free - min(ROOM, total // 20):
-        raise InsufficientStorage(f"There is not enough room for the upload of {length} bytes: {free} bytes are free")
-
-
-def _make_folders(goal: Destination, library: Library) -> list[str]:
-    """Make the folder that the form asked for, with all above it (blocking); the new ones, topmost first."""
-    path, made = str(goal.root.path), []
-    try:
-        for name in goal.folder.path.split("/"):
-            with Folder(path, library.reserved) as folder:
-                path = folder.join(name)
-                if folder.look(name) is None:
-                    os.mkdir(name, dir_fd=folder.fd)
-                    made.append(path)
-                    folder.sync()
-        if not os.path.isdir(path):
-            raise BadRequest(f"{goal.folder} is a file; an upload needs a directory")
-    except BaseException:
-        _remove_folders(made)
-        raise
-    return made
-
-
-def _remove_folders(folders: list[str]) -> None:
-    """Take back folders that were made for an upload which failed; what somebody else uses by now stays (blocking)."""
-    for path in reversed(folders):
-        with suppress(OSError):
-            os.rmdir(path)
-
-
-def _put(part: Part, folder: Folder, spot: Spot) -> None:
-    """Rename, or copy across file systems."""
-    if part.device == os.fstat(folder.fd).st_dev:
-        part.place(folder, spot.name)
-        return
-    with new_part(folder) as copy:
-        _copy(part.fd, copy.fd)
-        copy.place(folder, spot.name)
-
-
-def _copy(source: int, target: int) -> None:
-    size, done = os.fstat(source).st_size, 0
-    while done < size and (sent := os.sendfile(target, source, done, min(size - done, 1 << 24))):
-        done += sent
-
-
-def _unpack(part: Part, folder: Folder, spot: Spot) -> None:
-    """Take the print and its picture out of a UFP container; the container itself is not kept."""
-    from moonraker_lite.gcode_metadata import extract_ufp
-
-    with ExitStack() as stack:
-        staging = stack.enter_context(new_part_folder(folder))
-        unpacked = Path(staging.join(spot.name))
-        try:
-            picture = extract_ufp(part.path, unpacked, Path(staging.join(THUMBS)))
-        except ValueError as error:
-            raise UnprocessableContent(str(error)) from None
-        os.rename(spot.name, spot.name, src_dir_fd=staging.fd, dst_dir_fd=folder.fd)
-        folder.sync()
-        if picture is not None:
-            os.makedirs(folder.join(THUMBS), exist_ok=True)
-            os.replace(picture, os.path.join(folder.join(THUMBS), picture.name))
 
 
 def _location(place: Place) -> str:
