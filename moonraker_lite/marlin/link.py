@@ -1,14 +1,12 @@
 """The byte pipe to a printer: a serial port or pty by path, or a TCP socket, behind one small interface.
 
-Ports are opened and set up by pyserial, which knows the odd baud rates (250000, 500000) on every system. Bytes are
-moved with the file descriptor on the event loop: pyserial's own reading and pyserial-asyncio's transport cost as much
-CPU per line as the whole protocol.
+Ports are opened and set up by pyserial, which knows the odd baud rates (250000, 500000) on every system, and moved on
+the event loop by pyserial-asyncio. Both pipes are asyncio transports, so one `StreamLink` serves them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
@@ -16,11 +14,13 @@ from urllib.parse import urlsplit
 from moonraker_lite.errors import Unavailable
 
 if TYPE_CHECKING:
-    import serial
+    from moonraker_lite.marlin.port import Port
 
 MAX_UNSENT = 64 * 1024
-_READ_SIZE = 4096
 _CONNECT_TIMEOUT = 10.0
+
+OnData = Callable[[bytes], None]
+OnLost = Callable[[str], None]
 
 
 class LinkError(Unavailable):
@@ -43,131 +43,30 @@ class Link(Protocol):
         """Close; idempotent; `on_lost` is not called."""
 
 
-async def open_link(url: str, baud: int, *, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> Link:
+async def open_link(url: str, baud: int, *, on_data: OnData, on_lost: OnLost) -> Link:
     """Open `/dev/ttyUSB0`, a pty's path or `socket://host:port`.
 
     `on_data` gets bytes as they come; `on_lost` is called once with a sentence when the pipe breaks, never after
     `close`. LinkError: cannot be opened.
     """
+    link = StreamLink(url, on_data, on_lost)
     if url.startswith("socket://"):
-        return await _open_socket(url, on_data, on_lost)
-    return await PortLink.open(url, baud, on_data, on_lost)
+        await _connect(link)
+    else:
+        await _open_port(link, baud)
+    return link
 
 
-class PortLink:
-    """A serial port or pty."""
+class StreamLink(asyncio.Protocol):
+    """A link over any asyncio transport.
 
-    def __init__(
-        self, url: str, port: serial.Serial, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]
-    ) -> None:
+    pyserial-asyncio hands every write to the loop's next turn, which doubles the cost of a line. So while nothing
+    waits in the transport, a serial `port` is written at once, as asyncio's own transports do.
+    """
+
+    def __init__(self, url: str, on_data: OnData, on_lost: OnLost) -> None:
         self.url = url
-        self._port: serial.Serial | None = port
-        self._fd: int = port.fileno()
-        self._loop = asyncio.get_running_loop()
-        self._on_data = on_data
-        self._on_lost = on_lost
-        self._unsent = b""
-        os.set_blocking(self._fd, False)
-        self._loop.add_reader(self._fd, self._read)
-
-    @classmethod
-    async def open(
-        cls, url: str, baud: int, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]
-    ) -> PortLink:
-        """LinkError: there is no such port, it is in use, or it does not know the baud rate."""
-        import serial
-
-        def open_port() -> serial.Serial:
-            return serial.Serial(url, baud, timeout=0, write_timeout=0, exclusive=True)
-
-        # Some drivers (Bluetooth, network adapters) take seconds to open.
-        opening = asyncio.ensure_future(asyncio.to_thread(open_port))
-        try:
-            port = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # A thread cannot be stopped: what it opens is closed when it is done.
-            opening.add_done_callback(_close_unwanted)
-            raise
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise LinkError(f"Serial port {url} at {baud} baud cannot be opened: {error}") from error
-        return cls(url, port, on_data, on_lost)
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that the operating system has not taken yet."""
-        return len(self._unsent)
-
-    def write(self, data: bytes) -> None:
-        """Send now or as soon as the port takes it. LinkError: it is closed, or more than 64 KiB wait."""
-        if self._port is None:
-            raise LinkError(f"Serial port {self.url} is closed")
-        if self._unsent:
-            if len(self._unsent) + len(data) > MAX_UNSENT:
-                raise LinkError(f"Serial port {self.url} takes no more data")
-            self._unsent += data
-            return
-        try:
-            sent = os.write(self._fd, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._break(f"Serial port {self.url} was lost while writing: {error.strerror}")
-            return
-        if sent < len(data):
-            self._unsent = data[sent:]
-            self._loop.add_writer(self._fd, self._write_rest)
-
-    def _write_rest(self) -> None:
-        try:
-            self._unsent = self._unsent[os.write(self._fd, self._unsent) :]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._break(f"Serial port {self.url} was lost while writing: {error.strerror}")
-            return
-        if not self._unsent:
-            self._loop.remove_writer(self._fd)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._fd, _READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._break(f"Serial port {self.url} was lost: {error.strerror}")
-            return
-        if data:
-            self._on_data(data)
-        else:
-            # Readable without data: the device is gone.
-            self._break(f"Serial port {self.url} was lost: the device was unplugged or switched off")
-
-    def _break(self, message: str) -> None:
-        # Told in the loop's next turn: whoever is writing now must not find himself closed on return.
-        self.close()
-        self._loop.call_soon(self._on_lost, message)
-
-    def close(self) -> None:
-        """Close; idempotent; `on_lost` is not called."""
-        port, self._port = self._port, None
-        if port is None:
-            return
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
-        self._unsent = b""
-        port.close()
-
-
-def _close_unwanted(opening: asyncio.Future[serial.Serial]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
-
-
-class SocketLink(asyncio.Protocol):
-    """A TCP connection to a serial server (ser2net, an ESP3D, a simulator)."""
-
-    def __init__(self, url: str, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
-        self.url = url
+        self.port: Port | None = None
         self._on_data = on_data
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -193,12 +92,21 @@ class SocketLink(asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def write(self, data: bytes) -> None:
-        """Send now or as soon as the socket takes it. LinkError: it is closed, or more than 64 KiB wait."""
+        """Send now or as soon as the pipe takes it. LinkError: it is closed, or more than 64 KiB wait."""
         if self._transport is None:
             raise LinkError(f"{self.url} is closed")
         if self.unsent + len(data) > MAX_UNSENT:
             raise LinkError(f"{self.url} takes no more data")
-        self._transport.write(data)
+        if self.port is not None and not self.unsent:
+            data = data[self._write_now(self.port, data) :]
+        if data:
+            self._transport.write(data)
+
+    def _write_now(self, port: Port, data: bytes) -> int:
+        try:
+            return port.write(data)
+        except OSError:
+            return 0  # the transport finds the same fault, and tells it in the loop's next turn
 
     def close(self) -> None:
         """Close; idempotent; `on_lost` is not called."""
@@ -207,18 +115,42 @@ class SocketLink(asyncio.Protocol):
             transport.abort()
 
 
-async def _open_socket(url: str, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> SocketLink:
+async def _open_port(link: StreamLink, baud: int) -> None:
+    """LinkError: there is no such port, it is in use, or it does not know the baud rate."""
+    import serial_asyncio
+
+    from moonraker_lite.marlin.port import open_port
+
+    # Some drivers (Bluetooth, network adapters) take seconds to open.
+    opening = asyncio.ensure_future(asyncio.to_thread(open_port, link.url, baud))
     try:
-        parts = urlsplit(url)
+        port = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # A thread cannot be stopped: what it opens is closed when it is done.
+        opening.add_done_callback(_close_unwanted)
+        raise
+    except (OSError, ValueError) as error:
+        raise LinkError(f"Serial port {link.url} at {baud} baud cannot be opened: {error}") from error
+    transport, _ = await serial_asyncio.connection_for_serial(asyncio.get_running_loop(), lambda: link, port)
+    link.port = port
+    link.connection_made(transport)  # usable at once; the transport itself says so in the loop's next turn
+
+
+def _close_unwanted(opening: asyncio.Future[Port]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def _connect(link: StreamLink) -> None:
+    try:
+        parts = urlsplit(link.url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise LinkError(f"{url} cannot be opened: {error}") from error
+        raise LinkError(f"{link.url} cannot be opened: {error}") from error
     if not host or not port:
-        raise LinkError(f"{url} cannot be opened: expected socket://host:port")
-    loop = asyncio.get_running_loop()
+        raise LinkError(f"{link.url} cannot be opened: expected socket://host:port")
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT):
-            _, link = await loop.create_connection(lambda: SocketLink(url, on_data, on_lost), host, port)
+            await asyncio.get_running_loop().create_connection(lambda: link, host, port)
     except (OSError, TimeoutError) as error:
-        raise LinkError(f"{url} cannot be opened: {error or 'no answer'}") from error
-    return link
+        raise LinkError(f"{link.url} cannot be opened: {error or 'no answer'}") from error
