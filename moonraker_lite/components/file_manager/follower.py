@@ -34,6 +34,7 @@ _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 5.0  # how often folders without a watch are compared
 SLICE = 1000  # events that are applied before others may use the loop
 QUIET_FIRST, QUIET_MOST = 0.002, 0.064  # s of rest while somebody only writes; the kernel then merges the events
+BURST_GAP, BURST_REST = 0.003, 0.005  # s; what follows so soon upon another cycle comes with what follows it
 
 T = TypeVar("T")
 Report = Callable[[list[Observation]], None]
@@ -60,6 +61,7 @@ class Follower:
         self._again: dict[int, Node] = {}
         self._watched: set[str] = set()
         self._rest = 0.0
+        self._ended = 0.0
         self._stopped = False
         self._tasks = TaskOwner("files")
 
@@ -68,12 +70,21 @@ class Follower:
         if watch:
             try:
                 self._kernel = KernelWatches()
-                asyncio.get_running_loop().add_reader(self._kernel.fileno(), self._wake.set)
+                self._listen(self._kernel)
             except OSError as error:
                 self.exhausted = True
                 _LOGGER.warning("inotify cannot be used, folders are polled: %s", error)
         self._tasks.spawn(self._run(), "follow")
         self._tasks.spawn(self._poll(), "poll")
+
+    def _listen(self, kernel: KernelWatches) -> None:
+        asyncio.get_running_loop().add_reader(kernel.fileno(), self._heard)
+
+    def _heard(self) -> None:
+        """There is something to read. Until that is done, the loop need not tell us again and again."""
+        if self._kernel is not None:
+            asyncio.get_running_loop().remove_reader(self._kernel.fileno())
+        self._wake.set()
 
     async def stop(self) -> None:
         """End following; the index stays as it is."""
@@ -148,16 +159,20 @@ class Follower:
                 self._again = {id(node): node for node in self._index.roots.values()}
                 self._wake.set()
                 await asyncio.sleep(1.0)
+            self._ended = time.monotonic()
             for done in settlers:
                 if not done.done():
                     done.set_result(None)
 
     async def _pause(self) -> None:
-        """Rest between reads while somebody only writes, unless somebody waits for us."""
-        if self._rest and not self._settlers:
+        """Rest between reads while somebody only writes or a burst goes on, unless somebody waits for us."""
+        rest = self._rest
+        if not rest and time.monotonic() - self._ended < BURST_GAP:
+            rest = BURST_REST
+        if rest and not self._settlers:
             self._urgent.clear()
             try:
-                async with asyncio.timeout(self._rest):
+                async with asyncio.timeout(rest):
                     await self._urgent.wait()
             except TimeoutError:
                 return
@@ -165,7 +180,10 @@ class Follower:
     async def _cycle(self, again: list[Node]) -> None:
         batch = self._translator
         batch.reset()
-        events = self._kernel.read() if self._kernel is not None else []
+        events: list[RawEvent] = []
+        if self._kernel is not None:
+            events = self._kernel.read()
+            self._listen(self._kernel)
         for start in range(0, len(events), SLICE):
             batch.take(events[start : start + SLICE], time.monotonic())
             await asyncio.sleep(0)
