@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from moonraker_lite.components.file_manager import operations as operations_module
-from tests.file_manager.rig import GCODE, Rig
+from tests.file_manager.rig import GCODE, Rig, running
 
 
 def gone(path: str, root: str = "gcodes") -> dict[str, Any]:
@@ -391,3 +391,39 @@ async def test_downloads(rig: Rig) -> None:
     }.items():  # fmt: skip
         assert (await rig.http("GET", f"/server/files/{path}", headers=stranger)).status == status, path
     assert (await rig.http("DELETE", "/server/files/gcodes/.thumbs/a.png", headers=stranger)).status == 401
+
+
+async def test_reserved_files_in_a_root(tmp_path: Path) -> None:
+    """A secrets file may stand in the config root: it is listed without access, and nothing reaches it."""
+    data = tmp_path / "data"
+    secret = data / "config" / "sub" / "my.secrets"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("key: s3cret")
+    async with running(data, f"[secrets]\nsecrets_path: {secret}") as rig:
+        rig.put(rig.gcodes("a.gcode"))
+        rows = (await rig.call("server.files.get_directory", path="config/sub"))["files"]
+        assert [(row["filename"], row["size"], row["permissions"]) for row in rows] == [("my.secrets", 0, "")]
+        assert (await rig.http("GET", "/server/files/config/sub/my.secrets")).status == 403
+        assert (await rig.upload("my.secrets", "x", {"root": "config", "path": "sub"})).status == 403
+        refused: list[tuple[str, dict[str, Any]]] = [
+            ("server.files.delete_file", {"path": "config/sub/my.secrets"}),
+            ("server.files.delete_directory", {"path": "config/sub", "force": True}),
+            ("server.files.move", {"source": "config/sub/my.secrets", "dest": "gcodes/x"}),
+            ("server.files.move", {"source": "config/sub", "dest": "gcodes/sub"}),
+            ("server.files.move", {"source": "gcodes/a.gcode", "dest": "config/sub/my.secrets"}),
+            ("server.files.copy", {"source": "config/sub/my.secrets", "dest": "gcodes/x"}),
+            ("server.files.copy", {"source": "gcodes/a.gcode", "dest": "config/sub/my.secrets"}),
+            ("server.files.zip", {"items": ["config/sub/my.secrets"], "dest": "gcodes/x.zip"}),
+            ("server.files.zip", {"items": ["gcodes/a.gcode"], "dest": "config/sub/my.secrets"}),
+        ]
+        for method, params in refused:
+            assert (await rig.refused(method, **params))[0] == 403, (method, params)
+        await rig.call("server.files.copy", source="config/sub", dest="gcodes/copy")
+        assert list(rig.gcodes("copy").iterdir()) == []
+        await rig.call("server.files.zip", items=["config"], dest="gcodes/x.zip")
+        with zipfile.ZipFile(rig.gcodes("x.zip")) as archive:
+            assert archive.namelist() == ["config/moonraker.conf"]
+        secret.write_text("key: s3cret2")
+        await rig.library.settle()
+        assert (await rig.call("server.files.get_directory", path="config/sub"))["files"][0]["permissions"] == ""
+    assert secret.read_text() == "key: s3cret2"

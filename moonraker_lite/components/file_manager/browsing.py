@@ -92,7 +92,7 @@ class Browsing:
             return known
         hidden = [name for name, entry in node.entries.items() if entry.hidden]
         real = node.real
-        usage, found = await self._library.thread(lambda: _inspect(real, hidden))
+        usage, found = await self._library.glance(lambda: _inspect(real, hidden))
         if found != (key, node.mtime_ns):
             await self._library.settle()
             if found is None or found[0] != key or found[1] > node.mtime_ns:

@@ -77,6 +77,8 @@ def find_spot(roots: Roots, goal: Destination) -> Spot:
     if not os.path.isdir(parent):
         raise BadRequest(f"Directory does not exist ({goal.place.parent})")
     path = os.path.join(parent, goal.place.name)
+    if roots.reserved.holds(path):
+        raise Forbidden(f"Access to {goal.place} is forbidden: it is reserved")
     try:
         found = os.lstat(path)
     except FileNotFoundError:

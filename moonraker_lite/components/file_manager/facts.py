@@ -29,7 +29,7 @@ class Kind(enum.Enum):
     FILE = enum.auto()
     FOLDER = enum.auto()
     HIDDEN = enum.auto()  # a broken link, a socket, a device: nothing a client could use
-    RESERVED = enum.auto()  # a link into a reserved place
+    RESERVED = enum.auto()  # a reserved file, or a link into a reserved place
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -63,6 +63,8 @@ def look(path: str, reserved: Reserved) -> Look:
     """What `path` is now."""
     try:
         found = os.lstat(path)
+        if reserved.holds(path):
+            return Look(Kind.RESERVED, real=path)
         if not stat.S_ISLNK(found.st_mode):
             return _described(found, False, path)
         real = os.path.realpath(path)
@@ -128,10 +130,9 @@ class TreeReader:
         elif entry.is_dir(follow_symlinks=False):
             names.append(name)
         else:
-            try:
-                tree.files[name] = _described(entry.stat(follow_symlinks=False), False, "")
-            except FileNotFoundError:
-                return
+            seen = look(entry.path, self._reserved)
+            if seen.kind is not Kind.MISSING:
+                tree.files[name] = seen
 
 
 def disk_usage(path: str) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ class Entry(msgspec.Struct):
         if seen.kind is Kind.FILE:
             self.size, self.mtime_ns, self.link, self.reserved = seen.size, seen.mtime_ns, seen.link, False
         elif seen.kind is Kind.RESERVED:
-            self.size, self.mtime_ns, self.link, self.reserved = 0, 0, True, True
+            self.size, self.mtime_ns, self.link, self.reserved = 0, 0, seen.link, True
         elif seen.kind is not Kind.MISSING:
             self.size = _HIDDEN
         return (self.size, self.mtime_ns) != before

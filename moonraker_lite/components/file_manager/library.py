@@ -32,7 +32,8 @@ from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
 
-THREADS = 4
+THREADS = 4  # for what takes long: writing, syncing, copying
+LOOKS = 2  # for what is short, so that listings need not wait for a slow disk
 ANSWER_SECONDS = 0.005  # s that an answer has to leave before what it is about is announced
 WRITE_DELAY = 0.5  # s; metadata that is lost with a power cut is scanned again, so it is written in batches
 
@@ -58,7 +59,8 @@ class Library:
         self.index = Index()
         self.book = MetadataBook(store)
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
-        self.follower = Follower(self.index, self.reserved, self.pool, self._report, self._found)
+        self._looks = ThreadPoolExecutor(LOOKS, thread_name_prefix="files-look")
+        self.follower = Follower(self.index, self.reserved, self._looks, self._report, self._found)
         self.thumbs = Thumbs(self.index, self.book, self.thread)
         self.reducer = Reducer(self._wants_scan, lambda place: self.scanning.ask(place.path), self._is_scanned_below)
         self.scanning = Scanning(self, worker, events)
@@ -79,14 +81,16 @@ class Library:
 
     async def _load(self) -> None:
         try:
-            await self.book.load(SCANNER_VERSION)
-        except HostError:
-            _LOGGER.exception("stored metadata cannot be read, files are scanned again")
-        for root in self.roots:
-            await self.follower.add_root(root)
+            try:
+                await self.book.load(SCANNER_VERSION)
+            except HostError:
+                _LOGGER.exception("stored metadata cannot be read, files are scanned again")
+            for root in self.roots:
+                await self.follower.add_root(root)
+        finally:
+            self._ready.set()  # also if a root cannot be read: the others can, and nobody must wait for ever
         self.book.keep_only(path for path, _ in self.index.files("gcodes"))
         self._write_soon()
-        self._ready.set()
         self.scanning.begin()
 
     async def ready(self) -> None:
@@ -120,10 +124,15 @@ class Library:
         if self.book.unwritten:
             await self._write()
         self.pool.shutdown(wait=False)
+        self._looks.shutdown(wait=False)
 
     async def thread(self, work: Callable[[], T]) -> T:
         """Do blocking work in a thread of the file manager."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+
+    async def glance(self, work: Callable[[], T]) -> T:
+        """Ask the disk something short in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._looks, work)
 
     # -- what is there ---------------------------------------------------------------------------------------------
 

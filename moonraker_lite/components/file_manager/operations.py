@@ -68,6 +68,7 @@ class Operations:
                 if not os.path.isdir(target.path):
                     raise BadRequest(f"Directory does not exist ({target.text})")
                 with self._parent(target) as folder:
+                    self._check_reserved(target)
                     if folder.is_link(name):
                         raise BadRequest(f"{target.text} is a link to a directory; remove it on the host itself")
                     self._printed.protect(folder.join(name))
@@ -98,6 +99,7 @@ class Operations:
                 if not os.path.isfile(target.path):
                     raise BadRequest(f"Invalid file path: {target.text}")
                 with self._parent(target) as folder:
+                    self._check_reserved(target)
                     self._printed.protect(folder.join(target.place.name))
                     os.unlink(target.place.name, dir_fd=folder.fd)
                     folder.sync()
@@ -203,6 +205,7 @@ class Operations:
                     if not os.path.exists(target.path):
                         raise BadRequest(f"No file or directory exists at '{target.text}'")
                 with self._parent(goal) as folder:
+                    self._check_reserved(goal)
                     _refuse_link(folder, goal)
                     self._printed.protect(folder.join(goal.place.name))
                     pack(targets, folder, goal.place.name, library.roots, store_only=store_only)
@@ -249,6 +252,8 @@ class Operations:
         if goal.is_root:
             raise BadRequest(f"Destination {goal.text} is a root")
         end = roots.real(goal)
+        if moving and roots.reserved.is_below(real):
+            raise Forbidden(f"Access to {origin.text} is forbidden: something in it is reserved")
         if os.path.isdir(real) and f"{end}/".startswith(f"{real}/") and (end != real or not moving):
             verb = "moved" if moving else "copied"
             raise BadRequest(f"Directory {origin.text} cannot be {verb} into itself ({goal.text})")
@@ -261,10 +266,17 @@ class Operations:
                 raise BadRequest(f"{goal.text} is a directory")
         return real
 
+    def _check_reserved(self, target: Target) -> None:
+        """Refuse a place that is reserved, or that holds one; a link is judged by where it stands (blocking)."""
+        roots = self._library.roots
+        real = os.path.join(roots.real(_above(target)), target.place.name)
+        if roots.reserved.holds(real) or roots.reserved.is_below(real):
+            raise Forbidden(f"Access to {target.text} is forbidden: it is reserved")
+
     def _parent(self, target: Target) -> Folder:
         """The open directory that holds a target."""
         roots = self._library.roots
-        parent = Target(target.root, target.place.parent, str(target.place.parent))
+        parent = _above(target)
         roots.real(parent)
         return Folder(parent.path, roots.reserved)
 
@@ -278,6 +290,10 @@ class Operations:
         if source is None:
             return ChangeNotice(change.action.value, item)
         return ChangeNotice(change.action.value, item, SourceItem(source.path, source.root))
+
+
+def _above(target: Target) -> Target:
+    return Target(target.root, target.place.parent, str(target.place.parent))
 
 
 def _refuse_link(folder: Folder, goal: Target) -> None:

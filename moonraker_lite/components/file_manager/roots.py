@@ -48,6 +48,10 @@ class Reserved:
             return True
         return any(real == closed or real.startswith(f"{closed}/") for closed in self._closed)
 
+    def is_below(self, real: str) -> bool:
+        """Whether a folder has something reserved in it, which would go with it."""
+        return any(closed.startswith(f"{real}/") for closed in self._closed)
+
 
 class Target(msgspec.Struct, frozen=True):
     """A path that a client named, in a registered root. It need not exist. `text` is what the client wrote."""

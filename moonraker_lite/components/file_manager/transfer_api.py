@@ -47,7 +47,7 @@ class TransferApi:
             raise Unauthorized("Unauthorized")
         await self._library.ready()
         target = self._target(params)
-        real = await self._library.thread(lambda: self._find(target))
+        real = await self._library.glance(lambda: self._find(target))
         if request.user is None and not is_image(real):
             raise Unauthorized("Unauthorized")
         return FileReply(Path(real), target.place.name)
