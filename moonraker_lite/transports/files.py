@@ -33,7 +33,10 @@ def content_type(reply: FileReply) -> str:
     ending = os.path.splitext(reply.name)[1].lower()
     if ending in (".gcode", ".g", ".gco", ".nc", ".cfg", ".log"):
         return "text/plain"
-    return mimetypes.guess_type(reply.name)[0] or "application/octet-stream"
+    kind, packed = mimetypes.guess_type(reply.name)
+    if packed is not None:  # the bytes are those of the archive, whatever is in it
+        return "application/gzip" if packed == "gzip" else "application/octet-stream"
+    return kind or "application/octet-stream"
 
 
 def open_regular(reply: FileReply) -> tuple[BinaryIO, os.stat_result]:

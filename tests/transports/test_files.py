@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonraker_lite.transports.files import content_disposition
+from moonraker_lite.api.replies import FileReply
+from moonraker_lite.transports.files import content_disposition, content_type
 from moonraker_lite.transports.ranges import Unsatisfiable, not_modified, parse_range
 from tests.transports.demo import DemoServer
 from tests.transports.test_http import ask
@@ -116,3 +118,19 @@ def test_disposition_is_one_header_line(name: str) -> None:
     assert header.isascii()
     assert all(ord(char) >= 32 for char in header)
     assert header.count('"') == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.gcode", "text/plain"),
+        ("a.NC", "text/plain"),
+        ("a.png", "image/png"),
+        ("a.gcode.gz", "application/gzip"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.txt.xz", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_content_types(name: str, expected: str) -> None:
+    assert content_type(FileReply(Path(name), name)) == expected
