@@ -1,138 +1,98 @@
 """Compare this server's answers with the recordings of a real Moonraker, scenario by scenario.
 
-    python tests/conformance/run.py [--material DIR] [--out DIR] [scenario ...]
+    python tests/conformance/run.py [--material DIR] [--out DIR] [--verbose] [scenario ...]
 
 Starts the fake Klipper and the host as processes of their own, drives them with the recorder of the material, and
 judges the result with its compare.py and the stated deviations beside this file. Without the material (it is not part
 of the project) it says so and exits 0.
+
+The recordings to compare with are those of the material and, where it has none of a scenario, those in the folder
+`recorded`. They were made with this program too, with a real Moonraker in the place of this server:
+
+    python tests/conformance/run.py --record --server "/path/to/venv/bin/python -m moonraker" --out DIR 06 09 14
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
+import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PROJECT = HERE.parents[1]
-SCENARIOS = ("s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s15")
-NUMBERS = ("01", "02", "03", "04", "05", "06", "07", "08", "15")
-START_SECONDS = 30.0
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-CONFIG = """\
-[server]
-host: 127.0.0.1
-port: {port}
+from tests.conformance.rig import PROJECT, Rig
+from tests.conformance.stated import compare, reference, tidy
 
-[printer]
-type: klipper
-
-[authorization]
-trusted_clients:
-  127.0.0.0/8
-cors_domains:
-  *.local
-  *://localhost
-  *://localhost:*
-  http://app.example.org
-
-[octoprint_compat]
-
-[history]
-"""
+# Each group has a machine of its own, and both are recorded at the same time: most of it is waiting. A scenario in
+# brackets only makes files that later ones expect.
+GROUPS = (("01", "02", "03", "04", "05", "06", "09", "14"), ("(03)", "07", "08", "15"))
+RECORDING_SECONDS = 1800
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def record(material: Path, server: Sequence[str], folder: Path, out: Path, scenarios: Sequence[str]) -> None:
+    """Record scenarios ("03") in their order on a new machine."""
+    rig = Rig(folder)
+    scratch = folder / "unused"
+    scratch.mkdir()
+    with rig.running(server, out / f"server_{scenarios[0].strip('()')}.log"):
+        for scenario in scenarios:
+            rig.prepare(scenario)
+            number = scenario.strip("()")
+            target = scratch if scenario.startswith("(") else out
+            command = [sys.executable, str(material / "recorder.py"), "--base", rig.base, "--data", str(rig.data)]
+            command += ["--rig", str(rig.folder), "--out", str(target), f"s{number}"]
+            subprocess.run(command, cwd=folder, check=True, env=os.environ | {"TZ": "UTC"}, timeout=RECORDING_SECONDS)
 
 
-@contextlib.contextmanager
-def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours, ended with SIGTERM."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_ready(base: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the printer is ready behind the server."""
-    end = time.monotonic() + START_SECONDS
-    state = "not reached"
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{base}/server/info", timeout=2) as answer:
-            state = json.load(answer)["result"]["klippy_state"]
-            if state == "ready":
-                return
-        time.sleep(0.2)
-    raise SystemExit(f"the server did not get ready: {state}")
-
-
-def record(material: Path, rig: Path, out: Path, scenarios: Sequence[str]) -> None:
-    """Start fake Klipper and host in `rig` and record the scenarios to `out`."""
-    data = rig / "printer_data"
-    for name in ("config", "gcodes", "logs", "comms"):
-        (data / name).mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    (data / "config" / "moonraker.conf").write_text(CONFIG.format(port=port))
-    (data / "config" / "printer.cfg").write_text("[printer]\nkinematics: cartesian\n")
-    (data / "logs" / "klippy.log").write_text("a log\n")
-    for name in ("klipper/config", "klipper/docs"):
-        (rig / name).mkdir(parents=True, exist_ok=True)
-    klippy = [sys.executable, str(PROJECT / "tests/fakes/klippy.py"), "--socket", str(data / "comms/klippy.sock")]
-    klippy += ["--gcodes", str(data / "gcodes")]
-    host = [sys.executable, "-m", "moonraker_lite", "-d", str(data)]
-    recorder = [sys.executable, str(material / "recorder.py"), "--base", base, "--data", str(data), "--rig", str(rig)]
-    with running(klippy, out / "klippy.log"), running(host, out / "host.log") as process:
-        wait_ready(base, process)
-        # recorder.py keeps beside its working directory what it makes
-        subprocess.run([*recorder, "--out", str(out), *scenarios], cwd=rig, check=True, env=os.environ | {"TZ": "UTC"})
+def groups(scenarios: Sequence[str]) -> list[tuple[str, ...]]:
+    """Which scenarios are recorded together. What is in no group, or asked for alone, comes after 03."""
+    if not scenarios:
+        return list(GROUPS)
+    needs_files = scenarios[0] not in ("01", "02", "03")
+    return [("(03)", *scenarios) if needs_files else tuple(scenarios)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--material", type=Path, default=PROJECT.parent / "shared", help="folder of the recordings")
     parser.add_argument("--out", type=Path, help="keep the recordings here")
+    parser.add_argument("--server", default=f"{shlex.quote(sys.executable)} -m moonraker_lite", help="what to record")
+    parser.add_argument("--record", action="store_true", help="only record, and tidy the recordings")
     parser.add_argument("--verbose", action="store_true", help="show differing values, too")
-    parser.add_argument("scenario", nargs="*", help="for example s03 (default: all that are judged)")
+    parser.add_argument("scenario", nargs="*", help="for example 03 (default: all that are judged)")
     args = parser.parse_args()
-    conformance = args.material / "conformance"
-    if not (conformance / "recorder.py").is_file():
+    tools = args.material / "conformance"
+    if not (tools / "recorder.py").is_file():
         print(f"conformance: no recordings at {args.material}; nothing was compared")
         return 0
-    rig = Path(tempfile.mkdtemp(prefix="conformance-"))
-    out = args.out or rig / "out"
+    work = Path(tempfile.mkdtemp(prefix="conformance-"))
+    out = (args.out or work / "out").resolve()
     out.mkdir(parents=True, exist_ok=True)
+    server = shlex.split(args.server)
     try:
-        record(conformance, rig, out, args.scenario or SCENARIOS)
-        numbers = [name.removeprefix("s") for name in args.scenario] or list(NUMBERS)
-        compare = [sys.executable, str(conformance / "compare.py"), *(["--verbose"] if args.verbose else [])]
-        compare += ["--deviations", str(HERE / "deviations.json")]
-        folders = [str(args.material / "golden/moonraker"), str(out)]
-        return subprocess.run([*compare, *folders, *numbers], check=False).returncode
+        parts = groups([name.removeprefix("s") for name in args.scenario])
+        with ThreadPoolExecutor(len(parts)) as pool:
+            jobs = []
+            for number, part in enumerate(parts):
+                folder = work / f"rig{number}"
+                jobs.append(pool.submit(record, tools, server, folder, out, part))
+            for job in jobs:
+                job.result()
+        if args.record:
+            tidy(out)
+            return 0
+        done = sorted(name for part in parts for name in part if not name.startswith("("))
+        folder = reference(args.material / "golden" / "moonraker", work / "reference")
+        return compare(tools / "compare.py", folder, out, done, verbose=args.verbose)
     finally:
-        shutil.rmtree(rig, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
