@@ -18,6 +18,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
+PRINTING = ("15", "16", "17", "18")
 STOP_SECONDS = 15
 SETTLE_SECONDS = 2.0  # until a server has seen what was put on its disk
 
@@ -153,7 +154,13 @@ class Rig:
         """What earlier recordings on the reference machine had left there, as far as a scenario meets it."""
         if scenario == "07":
             self.put("printer_data/gcodes/b.gcode", "G28\nG1 X10 Y10 F6000\n")
-            time.sleep(SETTLE_SECONDS)
+        elif scenario in PRINTING:
+            # Scenario 08 removes these dangling links; with them, Klipper shuts down when a print begins.
+            for name in ("broken.gcode", "outlink"):
+                (self.data / "gcodes" / name).unlink(missing_ok=True)
+        else:
+            return
+        time.sleep(SETTLE_SECONDS)
 
     @contextlib.contextmanager
     def running(self, server: Sequence[str], log: Path) -> Iterator[None]:
