@@ -32,6 +32,7 @@ from moonraker_lite.tasks import TaskOwner
 _LOGGER = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0  # how often folders without a watch are compared
+RETRY_SECONDS = 1.0  # after a batch that could not be worked on
 SLICE = 1000  # events that are applied before others may use the loop
 QUIET_FIRST, QUIET_MOST = 0.002, 0.064  # s of rest while somebody only writes; the kernel then merges the events
 BURST_GAP, BURST_REST = 0.003, 0.005  # s; what follows so soon upon another cycle comes with what follows it
@@ -158,7 +159,7 @@ class Follower:
                 _LOGGER.exception("following the files failed, they are read again")
                 self._again = {id(node): node for node in self._index.roots.values()}
                 self._wake.set()
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_SECONDS)
             self._ended = time.monotonic()
             for done in settlers:
                 if not done.done():
