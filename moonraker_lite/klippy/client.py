@@ -126,7 +126,8 @@ class KlippyClient:
             try:
                 reader, writer = await asyncio.open_unix_connection(str(self.socket_path), limit=READ_CHUNK)
             except OSError as exc:
-                self._complain(f"No printer at {self.socket_path}: {exc.strerror or exc}")
+                if delay >= RETRY_MAX:  # before that it may just be starting
+                    self._complain(f"No printer at {self.socket_path}: {exc.strerror or exc}")
             else:
                 if await self._session(reader, writer):
                     delay = RETRY_MIN
