@@ -26,7 +26,7 @@ from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
 
-NOTIFY_DELAY = 0.05  # s: the answer to the call that changes the queue leaves first
+NOTIFY_DELAY = 0.01  # s: the answer to the call that changes the queue leaves first, what the print tells comes after
 MAX_JOBS = 10_000
 
 
