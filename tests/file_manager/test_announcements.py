@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 
-from moonraker_lite.components.file_manager.kernel import OVERFLOW, RawEvent
+from moonraker_lite.components.file_manager.kernel import OVERFLOW
 from tests.file_manager.rig import GCODE, Rig
 
 THUMB = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -21,6 +22,13 @@ WITH_THUMB = (
 
 def pictures(rig: Rig, folder: str = "") -> list[str]:
     return sorted(path.name for path in rig.gcodes(folder, ".thumbs").glob("*"))
+
+
+async def become(rig: Rig, names: list[str], folder: str = "") -> None:
+    """Wait until a folder has just these pictures."""
+    async with asyncio.timeout(10):
+        while pictures(rig, folder) != names:
+            await asyncio.sleep(0.01)
 
 
 async def test_the_life_of_a_file(rig: Rig) -> None:
@@ -125,7 +133,7 @@ async def test_folders_moved_back_into_gcodes_get_their_metadata(rig: Rig) -> No
     await rig.told(0.2)
     rig.gcodes("d").rename(rig.config("d"))
     rig.config("d").rename(rig.gcodes("e"))
-    assert await rig.told(0.1) == ["move_dir d->config/d", "move_dir config/d->e", "metadata e/a.gcode"]
+    assert await rig.until(3) == ["move_dir d->config/d", "move_dir config/d->e", "metadata e/a.gcode"]
     assert rig.files.metadata("e/a.gcode") is not None
 
 
@@ -156,7 +164,7 @@ async def test_what_the_kernel_lost_is_announced_all_the_same(rig: Rig, monkeypa
     await rig.until(2)
     kernel = rig.library.follower._kernel
     assert kernel is not None
-    monkeypatch.setattr(kernel, "read", lambda: [RawEvent(-1, OVERFLOW, 0, "")])
+    monkeypatch.setattr(kernel, "read", lambda: [struct.pack("iIII", -1, OVERFLOW, 0, 0)])
     rig.put(rig.gcodes("old.txt"), "xyz")
     rig.gcodes("gone.txt").unlink()
     rig.put(rig.gcodes("new.gcode"))
@@ -174,23 +182,20 @@ async def test_pictures_come_go_and_move_with_their_file(rig: Rig) -> None:
     assert pictures(rig) == ["a-32x32.png"]
     assert (await rig.call("server.files.thumbnails", filename="a.gcode"))[0]["thumbnail_path"] == ".thumbs/a-32x32.png"
     rig.gcodes("a.gcode").rename(rig.gcodes("b.gcode"))
-    await rig.told(0.1)
-    assert pictures(rig) == ["b-32x32.png"]
+    await become(rig, ["b-32x32.png"])
     rig.gcodes("sub").mkdir()
     await rig.call("server.files.move", source="gcodes/b.gcode", dest="gcodes/sub/c.gcode")
-    await rig.told(0.1)
-    assert (pictures(rig), pictures(rig, "sub")) == ([], ["c-32x32.png"])
+    await become(rig, [])
+    await become(rig, ["c-32x32.png"], "sub")
     thumbnails = await rig.call("server.files.thumbnails", filename="sub/c.gcode")
     assert [one["thumbnail_path"] for one in thumbnails] == ["sub/.thumbs/c-32x32.png"]
     await rig.call("server.files.copy", source="gcodes/sub/c.gcode", dest="gcodes/sub/d.gcode")
     assert pictures(rig, "sub") == ["c-32x32.png", "d-32x32.png"]
     await rig.call("server.files.delete_file", path="gcodes/sub/c.gcode")
-    await asyncio.sleep(0.25)
-    assert pictures(rig, "sub") == ["d-32x32.png"]
+    await become(rig, ["d-32x32.png"], "sub")
     rig.put(rig.gcodes("sub", "d.gcode"), GCODE)
     await rig.until(1)
-    await asyncio.sleep(0.25)
-    assert pictures(rig, "sub") == []
+    await become(rig, [], "sub")
 
 
 async def test_a_file_replaced_at_once_keeps_its_new_pictures(rig: Rig) -> None:
@@ -214,8 +219,7 @@ async def test_files_that_share_pictures(rig: Rig) -> None:
     rig.put(rig.gcodes("a.g"), WITH_THUMB)
     await rig.until(1)
     rig.gcodes("a.g").rename(rig.gcodes("b.g"))
-    await rig.told(0.2)
-    assert pictures(rig) == ["a-32x32.png", "b-32x32.png"]
+    await become(rig, ["a-32x32.png", "b-32x32.png"])
 
 
 async def test_pictures_are_announced_like_other_files(rig: Rig) -> None:

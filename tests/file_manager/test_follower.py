@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import shutil
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from moonraker_lite.components.file_manager import follower as follower_module
 from moonraker_lite.components.file_manager.changes import Event, Observation, Place
 from moonraker_lite.components.file_manager.follower import Follower
 from moonraker_lite.components.file_manager.index import Index, Node
-from moonraker_lite.components.file_manager.kernel import OVERFLOW, RawEvent
+from moonraker_lite.components.file_manager.kernel import OVERFLOW
 from moonraker_lite.components.file_manager.roots import Reserved, Root
 
 
@@ -278,7 +279,7 @@ async def test_a_lost_queue_is_made_good_by_comparing(mirror: Mirror, monkeypatc
     await mirror.events()
     kernel = mirror.follower._kernel
     assert kernel is not None
-    monkeypatch.setattr(kernel, "read", lambda: [RawEvent(-1, OVERFLOW, 0, "")])
+    monkeypatch.setattr(kernel, "read", lambda: [struct.pack("iIII", -1, OVERFLOW, 0, 0)])
     mirror.path("goes.txt").unlink()
     shutil.rmtree(mirror.path("d"))
     put(mirror.path("stays.txt"), "other content")

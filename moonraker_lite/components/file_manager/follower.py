@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
@@ -20,7 +21,7 @@ from typing import TypeVar
 from moonraker_lite.components.file_manager.changes import Event, Observation, Place
 from moonraker_lite.components.file_manager.facts import Look, Tree, TreeReader, look
 from moonraker_lite.components.file_manager.index import Index, Node
-from moonraker_lite.components.file_manager.kernel import KernelWatches, RawEvent
+from moonraker_lite.components.file_manager.kernel import KernelWatches, RawEvent, parse
 from moonraker_lite.components.file_manager.mirror import Mirror
 from moonraker_lite.components.file_manager.names import GIT
 from moonraker_lite.components.file_manager.parts import sweep
@@ -33,7 +34,8 @@ _LOGGER = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0  # how often folders without a watch are compared
 RETRY_SECONDS = 1.0  # after a batch that could not be worked on
-SLICE = 1000  # events that are applied before others may use the loop
+MAX_BLOCKS = 512  # blocks of kernel records (8 MiB) that wait here; beyond that the folders are compared
+SLICE = 500  # observations that are reported before others may use the loop
 QUIET_FIRST, QUIET_MOST = 0.002, 0.064  # s of rest while somebody only writes; the kernel then merges the events
 BURST_GAP, BURST_REST = 0.003, 0.005  # s; what follows so soon upon another cycle comes with what follows it
 
@@ -59,10 +61,14 @@ class Follower:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._settlers: list[asyncio.Future[None]] = []
+        self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._blocks: deque[bytes] = deque()
+        self._received = self._worked = 0  # blocks so far
         self._again: dict[int, Node] = {}
         self._watched: set[str] = set()
         self._rest = 0.0
         self._ended = 0.0
+        self._lost_blocks = False
         self._stopped = False
         self._tasks = TaskOwner("files")
 
@@ -91,7 +97,7 @@ class Follower:
         """End following; the index stays as it is."""
         self._stopped = True
         await self._tasks.close()
-        for waiting in self._settlers:
+        for waiting in [*self._settlers, *(done for _, done in self._settling)]:
             if not waiting.done():
                 waiting.set_exception(Unavailable("The host stops"))
         if self._kernel is not None:
@@ -150,27 +156,32 @@ class Follower:
             again, self._again = self._again, {}
             try:
                 await self._cycle(list(again.values()))
-                if self._mirror.again:
-                    self._again.update(self._mirror.again)
-                    self._mirror.again.clear()
-                    self._wake.set()
             except Exception:
                 # Boundary: whatever goes wrong with one batch, following must go on; the roots are compared.
                 _LOGGER.exception("following the files failed, they are read again")
-                self._again = {id(node): node for node in self._index.roots.values()}
-                self._wake.set()
+                self._again.update((id(node), node) for node in self._index.roots.values())
                 await asyncio.sleep(RETRY_SECONDS)
+            self._again.update(self._mirror.again)
+            self._mirror.again.clear()
+            if self._again or self._blocks:
+                self._wake.set()
+            self._settling.extend((self._received, done) for done in settlers)
+            self._tell_settled()
             self._ended = time.monotonic()
-            for done in settlers:
-                if not done.done():
-                    done.set_result(None)
+
+    def _tell_settled(self) -> None:
+        """Those whose moment has been worked on need not wait any more."""
+        while self._settling and self._settling[0][0] <= self._worked:
+            _, done = self._settling.popleft()
+            if not done.done():
+                done.set_result(None)
 
     async def _pause(self) -> None:
         """Rest between reads while somebody only writes or a burst goes on, unless somebody waits for us."""
         rest = self._rest
         if not rest and time.monotonic() - self._ended < BURST_GAP:
             rest = BURST_REST
-        if rest and not self._settlers:
+        if rest and not self._settlers and not self._blocks:
             self._urgent.clear()
             try:
                 async with asyncio.timeout(rest):
@@ -181,13 +192,15 @@ class Follower:
     async def _cycle(self, again: list[Node]) -> None:
         batch = self._translator
         batch.reset()
-        events: list[RawEvent] = []
         if self._kernel is not None:
-            events = self._kernel.read()
-            self._listen(self._kernel)
-        for start in range(0, len(events), SLICE):
-            batch.take(events[start : start + SLICE], time.monotonic())
-            await asyncio.sleep(0)
+            self._receive(self._kernel)
+        events: list[RawEvent] = []
+        if self._blocks:
+            events = parse(self._blocks.popleft())
+            self._worked += 1
+        batch.overflow = self._lost_blocks
+        self._lost_blocks = False
+        batch.take(events, time.monotonic())
         batch.expire(time.monotonic())
         self._pace(events)
         await self._ask_disk()
@@ -197,6 +210,17 @@ class Follower:
             again = [node for node in self._index.roots.values() if node.name in self._watched]
         for node in again:
             await self._compare(node)
+
+    def _receive(self, kernel: KernelWatches) -> None:
+        """Empty the kernel's queue, which is shorter than what we can keep."""
+        blocks = kernel.read()
+        self._listen(kernel)
+        self._blocks.extend(blocks)
+        self._received += len(blocks)
+        if len(self._blocks) > MAX_BLOCKS:
+            self._blocks.clear()
+            self._worked = self._received
+            self._lost_blocks = True
 
     def _pace(self, events: list[RawEvent]) -> None:
         """While somebody writes a large file, read less often; anything else is read at once."""
@@ -223,15 +247,16 @@ class Follower:
             for (entry, node, name), what in zip(looks, seen, strict=True):
                 self._mirror.looked(entry, node, name, what)
             for node, tree in zip(loads, trees, strict=True):
-                self._mirror.loaded(node, tree)
+                await self._mirror.loaded(node, tree)
             for node, when in zip(touched, times, strict=True):
                 if when is not None:
                     node.size, node.mtime_ns = when
                     if node.parent is not None:
                         node.parent.touched()
         observations = list(self._mirror.observations())
-        if observations:
-            self._report(observations)
+        for start in range(0, len(observations), SLICE):
+            self._report(observations[start : start + SLICE])
+            await asyncio.sleep(0)
 
     def _inspect(
         self, names: list[str], loads: list[Callable[[], Tree | None]], touched: list[str], dead: list[int]
@@ -260,11 +285,11 @@ class Follower:
         batch.reset()
         tree = await self._thread(self._reader(node))
         if node.key is None:
-            self._mirror.loaded(node, tree)
+            await self._mirror.loaded(node, tree)
         elif tree is not None:
-            self._mirror.merge(node, tree)
+            await self._mirror.merge(node, tree)
         elif node.parent is None:
-            self._mirror.merge(node, Tree(node.key, 0, 0, None, {}, {}, {}))
+            await self._mirror.merge(node, Tree(node.key, 0, 0, None, {}, {}, {}))
         else:
             return
         await self._ask_disk()

@@ -26,7 +26,7 @@ _MASK = (
     CREATE | DELETE | MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE_SELF | MOVE_SELF
     | int(flags.ONLYDIR) | int(flags.EXCL_UNLINK)
 )  # fmt: skip
-_BLOCK = 64 * 1024
+_BLOCK = 16 * 1024  # bytes: some hundred records, which are then worked on together
 
 
 class RawEvent(NamedTuple):
@@ -73,11 +73,15 @@ class KernelWatches:
         with contextlib.suppress(OSError):
             self._inotify.rm_watch(wd)
 
-    def read(self) -> list[RawEvent]:
-        """Take all that has happened so far, without waiting. The kernel bounds the amount (max_queued_events)."""
-        data = []
+    def read(self) -> list[bytes]:
+        """Take all that has happened so far, without waiting, in blocks of whole records for `parse`."""
+        blocks = []
         with contextlib.suppress(BlockingIOError):
-            while len(block := os.read(self.fileno(), _BLOCK)) > _BLOCK // 2:
-                data.append(block)
-            data.append(block)
-        return [RawEvent(*event) for event in inotify_simple.parse_events(b"".join(data))]
+            while block := os.read(self.fileno(), _BLOCK):
+                blocks.append(block)
+        return blocks
+
+
+def parse(block: bytes) -> list[RawEvent]:
+    """The records of a block, in their order."""
+    return [RawEvent(*event) for event in inotify_simple.parse_events(block)]

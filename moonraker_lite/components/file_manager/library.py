@@ -35,6 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 THREADS = 4  # for what takes long: writing, syncing, copying
 LOOKS = 2  # for what is short, so that listings need not wait for a slow disk
 ANSWER_SECONDS = 0.005  # s that an answer has to leave before what it is about is announced
+SEND_SLICE, SEND_GAP = 200, 0.002  # notifications sent at once, and s until the next ones
 WRITE_DELAY = 0.5  # s; metadata that is lost with a power cut is scanned again, so it is written in batches
 
 T = TypeVar("T")
@@ -266,19 +267,21 @@ class Library:
         due = self.reducer.next_due()
         if now < self._silent_until:
             due = self._silent_until
-        else:
-            self._send()
+        elif self._send():
+            due = now + SEND_GAP
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self.flush)
 
-    def _send(self) -> None:
-        notices, self._outbox = self._outbox, []
+    def _send(self) -> bool:
+        """Tell clients, in a burst not more at once than they can take in. True when there is more."""
+        notices, self._outbox = self._outbox[:SEND_SLICE], self._outbox[SEND_SLICE:]
         for notice in notices:
             self._events.notify("filelist_changed", notice)
             self._events.publish(FileChanged(notice))
+        return bool(self._outbox)
 
     def metadata_changed(self, path: str) -> None:
         """Tell of metadata that came later than its file."""

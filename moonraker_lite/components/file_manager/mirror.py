@@ -7,12 +7,15 @@ that the kernel had told of.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from moonraker_lite.components.file_manager.changes import Event, Observation, Place
 from moonraker_lite.components.file_manager.facts import Kind, Look, Tree
 from moonraker_lite.components.file_manager.index import Entry, Index, Node
 from moonraker_lite.components.file_manager.translate import Step, Translator
+
+SLICE = 500  # files that are entered before others may use the loop
 
 
 class Mirror:
@@ -29,11 +32,18 @@ class Mirror:
         self._unwatched = unwatched
         self._folders: set[int] = set()
         self._hard: set[int] = set()
+        self._work = 0
 
     def begin(self) -> None:
         """A new batch."""
         self._folders.clear()
         self._hard.clear()
+
+    async def _breathe(self) -> None:
+        """Let others use the loop now and then."""
+        self._work += 1
+        if self._work % SLICE == 0:
+            await asyncio.sleep(0)
 
     # -- what was seen ---------------------------------------------------------------------------------------------
 
@@ -63,7 +73,7 @@ class Mirror:
             node.folders[name] = below = Node(name, node, real=seen.real, link=True)
             self._batch.loads.append(below)
 
-    def loaded(self, node: Node, tree: Tree | None) -> None:
+    async def loaded(self, node: Node, tree: Tree | None) -> None:
         """A folder that is new in the index was read."""
         parent = node.parent
         if parent is not None and parent.folders.get(node.name) is not node:
@@ -79,7 +89,7 @@ class Mirror:
                 return
             self._demote(other, node)
         found: list[Place] = []
-        self._plant(node, tree, found)
+        await self._plant(node, tree, found)
         if found:
             self._found(found)
 
@@ -91,7 +101,7 @@ class Mirror:
         del linked.parent.folders[linked.name]
         linked.parent.aliases[linked.name] = real
 
-    def _plant(self, node: Node, tree: Tree, found: list[Place]) -> None:
+    async def _plant(self, node: Node, tree: Tree, found: list[Place]) -> None:
         """Fill a new folder with what was read."""
         self._index.identify(node, tree.key, tree.wd)
         self._note_watch(tree)
@@ -102,11 +112,12 @@ class Mirror:
             entry = node.entries.setdefault(name, Entry())
             entry.take(seen)
             found.append(place.child(name))
+            await self._breathe()
         for name, below in tree.folders.items():
             child = node.folders[name] = Node(name, node)
             child.reserved = below is None
             if below is not None:
-                self._plant(child, below, found)
+                await self._plant(child, below, found)
         for name, seen in tree.links.items():
             self._link(node, name, seen)
 
@@ -151,7 +162,7 @@ class Mirror:
 
     # -- comparing -------------------------------------------------------------------------------------------------
 
-    def merge(self, node: Node, tree: Tree) -> None:
+    async def merge(self, node: Node, tree: Tree) -> None:
         """A folder was read again: its differences become steps."""
         batch, place = self._batch, node.place
         if node.wd is not None and node.wd != tree.wd:
@@ -167,6 +178,7 @@ class Mirror:
                 batch.remove(node, name)
         for name, seen in tree.files.items():
             self._merge_file(node, name, seen)
+            await self._breathe()
         for name, below in tree.folders.items():
             child = node.folders.get(name)
             if child is None and name not in node.aliases:
@@ -174,7 +186,7 @@ class Mirror:
                 batch.steps.append(Step(Event.DIR_APPEARED, place.child(name)))
             elif child is not None and below is not None and not child.link:
                 if child.key is not None:
-                    self.merge(child, below)
+                    await self.merge(child, below)
                 else:
                     batch.loads.append(child)
         for name, seen in tree.links.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from moonraker_lite.api.replies import Reply
@@ -24,7 +25,7 @@ from moonraker_lite.components.file_manager.parts import Part
 from moonraker_lite.components.file_manager.paths import normalize
 from moonraker_lite.components.file_manager.pipeline import BlockWriter
 from moonraker_lite.components.file_manager.placing import check_room, make_folders, put, remove_folders
-from moonraker_lite.components.file_manager.roots import Folder
+from moonraker_lite.components.file_manager.roots import Folder, Root
 from moonraker_lite.components.file_manager.types import UploadResult
 from moonraker_lite.errors import (
     BadRequest,
@@ -148,12 +149,16 @@ class UploadSink:
             raise BadRequest("The uploaded file has no name")
         self._filename = filename
         folder = str(self._default().path)
+        target: str | None = None
         if "root" in self._form.fields or "path" in self._form.fields:
             goal = destination(library.roots, self._form.fields, filename)
             node = library.index.folder(goal.place.parent)
             folder = node.real if node is not None else str(goal.root.path)
+            target = os.path.join(folder, goal.place.name) if node is not None else None
 
         def make() -> Part:
+            if target is not None:
+                self._owner.printed.protect(target)  # asked again when the file is placed
             with Folder(folder, library.reserved) as opened:
                 return Part(opened)
 
@@ -169,7 +174,7 @@ class UploadSink:
         self._part = part
         self._writer = BlockWriter(part, library.pool, hashing="checksum" in self._form.fields)
 
-    def _default(self) -> Any:
+    def _default(self) -> Root:
         root = self._library.roots.get("gcodes")
         if root is None:
             raise BadRequest("There is no folder for G-code")
