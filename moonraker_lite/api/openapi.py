@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -27,12 +28,11 @@ _ERROR = {
 }
 
 
-def document(table: ApiTable, version: str) -> dict[str, Any]:
-    """Describe every HTTP endpoint of the table; the JSON-RPC method stands in `x-jsonrpc-method`.
+def document(endpoints: list[Endpoint], version: str) -> dict[str, Any]:
+    """Describe every HTTP endpoint of a table; the JSON-RPC method stands in `x-jsonrpc-method`.
 
     Methods without an HTTP path are listed under `x-jsonrpc-only`.
     """
-    endpoints = table.endpoints
     structs = [entry.params for entry in endpoints if _is_struct(entry.params)]
     results = [entry.result for entry in endpoints if _describable(entry.result)]
     schemas, components = msgspec.json.schema_components([*structs, *results], ref_template=_REF)
@@ -135,13 +135,20 @@ def _errors(entry: Endpoint) -> dict[str, Any]:
 
 
 class OpenApi:
-    """Serves the document."""
+    """Serves the document, which is made in a thread and kept until the table changes."""
 
     def __init__(self, table: ApiTable, version: str) -> None:
         self._table = table
         self._version = version
+        self._made: tuple[int, asyncio.Future[msgspec.Raw]] | None = None
 
     @endpoint("GET", "/server/openapi.json", rpc="server.openapi", wrap=False)
-    def get(self, request: Request) -> dict[str, Any]:
+    async def get(self, request: Request) -> msgspec.Raw:
         """Return the OpenAPI 3.1 document of all endpoints."""
-        return document(self._table, self._version)
+        if self._made is None or self._made[0] != self._table.revision:
+            making = asyncio.ensure_future(asyncio.to_thread(self._make, self._table.endpoints))
+            self._made = (self._table.revision, making)
+        return await asyncio.shield(self._made[1])
+
+    def _make(self, endpoints: list[Endpoint]) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(document(endpoints, self._version)))

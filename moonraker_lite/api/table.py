@@ -63,6 +63,8 @@ class ApiTable:
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._templates: dict[str, tuple[_Template, dict[str, Endpoint]]] = {}
         self._methods: dict[str, Endpoint] = {}
+        self.revision = 0
+        """Counts the changes of the table, for what is worked out from it."""
 
     def add(self, endpoints: Iterable[Endpoint]) -> None:
         """Add endpoints.
@@ -77,6 +79,7 @@ class ApiTable:
                 if endpoint.rpc in self._methods:
                     raise ValueError(f"JSON-RPC method {endpoint.rpc} is declared twice")
                 self._methods[endpoint.rpc] = endpoint
+        self.revision += 1
 
     def _add_path(self, path: str, endpoint: Endpoint) -> None:
         if "{" in path:
@@ -95,6 +98,7 @@ class ApiTable:
                 del verbs[endpoint.verb]
             if endpoint.rpc is not None and self._methods.get(endpoint.rpc) is endpoint:
                 del self._methods[endpoint.rpc]
+        self.revision += 1
 
     @property
     def endpoints(self) -> list[Endpoint]:

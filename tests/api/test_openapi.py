@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from moonraker_lite.api.endpoint import endpoint, endpoints_of
-from moonraker_lite.api.openapi import document
+from moonraker_lite.api.openapi import OpenApi, document
 from moonraker_lite.api.replies import FileReply
 from moonraker_lite.api.request import BodySink, Request
 from moonraker_lite.api.table import ApiTable
@@ -53,7 +53,7 @@ class Shop:
 def make() -> dict[str, Any]:
     table = ApiTable()
     table.add(endpoints_of(Shop(), "shop"))
-    found: dict[str, Any] = json.loads(json.dumps(document(table, "1.2.3")))
+    found: dict[str, Any] = json.loads(json.dumps(document(table.endpoints, "1.2.3")))
     return found
 
 
@@ -77,3 +77,14 @@ def test_body_upload_file_and_rpc_only() -> None:
     assert "security" not in found["paths"]["/shop/file/{path}"]["get"]
     assert found["x-jsonrpc-only"] == {"shop.socket": "Only by JSON-RPC."}
     assert found["openapi"] == "3.1.0"
+
+
+async def test_document_is_made_once_per_table() -> None:
+    table = ApiTable()
+    served = OpenApi(table, "1.2.3")
+    request = Request(transport="http")
+    empty = await served.get(request)
+    assert json.loads(bytes(empty))["paths"] == {}
+    assert await served.get(request) is empty
+    table.add(endpoints_of(Shop(), "shop"))
+    assert "/shop/item" in json.loads(bytes(await served.get(request)))["paths"]
