@@ -81,7 +81,7 @@ async def test_replayed(host: Host, tmp_path: Path, scenario: str, end: str | No
             if row["kind"] not in ("http", "ws", "raw") or row["name"] in INCOMPLETE | OTHER_TYPES:
                 continue
             if scene.step(scenario, row["name"]):
-                await session.quiet(1.0)
+                await session.quiet(0.6)
             differs = not stated.get(f"{scenario}/{row['name']}", UNPAIRED).startswith(UNPAIRED)
             problems = await session.differences(row, scene.upload(row["request"]), 0.1 if differs else PATIENCE)
             if differs and not problems:
