@@ -108,7 +108,7 @@ class Rig:
 
     # -- hearing ---------------------------------------------------------------------------------------------------
 
-    async def told(self, wait: float = 0.02, *, thumbs: bool = False) -> list[str]:
+    async def told(self, wait: float = 0.05, *, thumbs: bool = False) -> list[str]:
         """What was announced since the last call, as "action path" or "action source->path"."""
         await self.library.settle()
         await asyncio.sleep(wait)

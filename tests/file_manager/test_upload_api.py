@@ -51,7 +51,9 @@ async def test_the_answer_comes_before_the_announcement_and_after_the_metadata(r
     reply = await sink.finish()
     order.append("answer")
     assert rig.files.metadata("a.gcode") is not None
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while len(order) < 2:
+            await asyncio.sleep(0.001)
     assert order == ["answer", "told"]
     assert reply.headers == (("Location", "/x/gcodes/a.gcode"),)
 
