@@ -137,15 +137,17 @@ class Host:
         self.table.add(endpoints_of(RpcOverHttp(self.table), "server"))
         self.table.add(endpoints_of(OpenApi(self.table, __version__), "server"))
         api = HttpApi(self.table, access, self.server.max_upload_size * 1024 * 1024)
-        self._front = FrontServer(Front(api, self._websockets))
-        self.port = self._front.listen(self.server.host, self.server.port)
+        front = self._front = FrontServer(Front(api, self._websockets))
+        self.port = front.listen(self.server.host, self.server.port)
+        self._listen_tls(front)
         self._unix = UnixSocketServer(self.places.socket, JsonRpc(self.table, Via.SOCKET), self.connections)
         try:
             await self._unix.start()
         except OSError as error:
             self._unix = None
-            self.facts.warn(f"The unix socket {self.places.socket.name} cannot be used: {error.strerror}")
-        self._listen_tls()
+            self.facts.warn(f"The unix socket {self.places.socket.name} cannot be used: {error.strerror or error}")
+        if self.server.route_prefix:
+            self.facts.warn("[server] route_prefix has no effect here: let the proxy in front take the prefix off")
 
     def _websockets(self) -> Application:
         from moonraker_lite.transports.klippy_bridge import KlippyBridge
@@ -160,11 +162,15 @@ class Host:
             [(r"/klippysocket", KlippyBridge, {"access": access, "socket_path": self.klippy.socket_path})],
         )
 
-    def _listen_tls(self) -> None:
-        assert self._front is not None
+    def _listen_tls(self, front: FrontServer) -> None:
+        """HTTPS, where a certificate and its key are configured or lie where Moonraker looks for them."""
+        settings, certs = self.server, self.places.data.certs
+        cert = settings.ssl_certificate_path or certs / "moonraker.cert"
+        key = settings.ssl_key_path or certs / "moonraker.key"
+        if settings.ssl_certificate_path is None and not (cert.is_file() and key.is_file()):
+            return
         try:
-            if (context := tls_context(self.places.data.certs)) is not None:
-                self._front.listen(self.server.host, self.server.ssl_port, context)
+            front.listen(settings.host, settings.ssl_port, tls_context(cert, key))
         except OSError as error:
             self.facts.warn(f"HTTPS is off: {error}")
 

@@ -11,11 +11,14 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from moonraker_lite import __version__
 from moonraker_lite.config import ServerSettings, load_config, write_default_config
 from moonraker_lite.datapath import DataPath
+from moonraker_lite.errors import HostError
 from moonraker_lite.host import Host, Places, run_once
 from moonraker_lite.logs import Logs, setup_logging, startup_block
 
@@ -51,20 +54,23 @@ def run(args: argparse.Namespace) -> int:
         log_file=None if args.nologfile else Path(args.logfile or data.logs / "moonraker.log").expanduser(),
     )
     config_file = Path(args.configfile).expanduser() if args.configfile else data.config / "moonraker.conf"
-    logs = setup_logging(log_file=places.log_file, verbose=args.verbose, debug=args.debug)
+    try:
+        logs = setup_logging(log_file=places.log_file, verbose=args.verbose, debug=args.debug)
+    except OSError as error:
+        print(f"The log file {places.log_file} cannot be written: {error.strerror}. See -l and -n.", file=sys.stderr)
+        return 1
     try:
         if args.configfile is None and write_default_config(config_file):
             _LOGGER.info("wrote a default configuration to %s", config_file)
         return _run_loop(_serve(config_file, places, logs), debug=args.asyncio_debug)
-    except OSError as error:
+    except (OSError, HostError) as error:  # a port that is taken, a disk that refuses, a database that is too new
         _LOGGER.error("cannot start: %s", error)
-        print(f"Cannot start: {error}", file=sys.stderr)
         return 1
     finally:
         logs.close()
 
 
-def _run_loop(work: object, *, debug: bool) -> int:
+def _run_loop(work: Coroutine[Any, Any, int], *, debug: bool) -> int:
     """Run on uvloop where it is installed, on asyncio's own loop otherwise."""
     factory = None
     with contextlib.suppress(ImportError):
@@ -72,7 +78,7 @@ def _run_loop(work: object, *, debug: bool) -> int:
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
-        return int(runner.run(work))  # type: ignore[arg-type]
+        return runner.run(work)
 
 
 async def _serve(config_file: Path, places: Places, logs: Logs) -> int:
@@ -86,6 +92,8 @@ async def _serve(config_file: Path, places: Places, logs: Logs) -> int:
             logs.hide(secret)
         logs.set_startup_block(startup_block(version=__version__, config=config.original()))
         host = Host(config, places)
+        if host.server.enable_debug_logging:
+            logging.getLogger().setLevel(logging.DEBUG)
         host.facts.rollover = logs.rollover if places.log_file is not None else None
         again = await run_once(host, stop, started=lambda host=host: _welcome(host))  # type: ignore[misc]
         if not again:
@@ -104,12 +112,12 @@ def _welcome(host: Host) -> None:
     """Say where the server is to be found."""
     asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle)
     server: ServerSettings = host.server
-    name = socket.gethostname()
-    address = f"http://{name if server.host in ('0.0.0.0', '::', 'all') else server.host}:{host.port}"  # noqa: S104
+    name = socket.gethostname() if server.host in ("0.0.0.0", "::", "all") else server.host  # noqa: S104
+    address = f"http://{f'[{name}]' if ':' in name else name}:{host.port}"
     lines = [
         f"moonraker_lite {__version__} is ready on {address} (process {os.getpid()})",
         f"  Mainsail, Fluidd   add a printer with host {name}, port {host.port}",
-        f"  slicer             printer type OctoPrint or Moonraker, address {address}, any API key",
+        f"  slicer             printer type OctoPrint or Moonraker, address {address}, without an API key",
         f"  configuration      {host.config.path}",
         f"  G-code files       {host.places.data.gcodes}",
     ]

@@ -18,7 +18,12 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
-    """`[server]`. `host` may be `all`: IPv4 and IPv6. `max_upload_size` is MiB."""
+    """`[server]`. `host` may be `all`: IPv4 and IPv6. `max_upload_size` is MiB.
+
+    HTTPS is served when certificate and key are there; without these options they are `certs/moonraker.cert` and
+    `certs/moonraker.key` in the data path. `enable_debug_logging` is `-v`. `use_xheaders` has no effect
+    (`trusted_proxies` in [authorization] decides whose headers count), nor has `route_prefix`, which is warned of.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104  (a printer's host is there to be reached from the network, as Moonraker)
     port: Port = 7125

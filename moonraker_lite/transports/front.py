@@ -137,25 +137,18 @@ def _bind(host: str, port: int) -> socket.socket:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server(("" if host == "all" else host, port), family=family, backlog=128)
     except OSError as error:
-        raise OSError(
-            error.errno, f"Cannot listen on {host} port {port}: {error.strerror}; see host and port in [server]"
-        ) from None
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address to the system's words
+        raise OSError(f"Cannot listen on {host} port {port}: {reason}; see host and port in [server]") from None
     listener.setblocking(False)
     return listener
 
 
-def tls_context(certs: Path) -> ssl.SSLContext | None:
-    """The TLS context of certs/moonraker.cert and certs/moonraker.key; None when they are not there.
+def tls_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """The TLS context of a certificate and its key.
 
     Raises:
-        ssl.SSLError, OSError: they are there and cannot be used.
+        OSError: a file is not there or cannot be used (ssl.SSLError is one).
     """
-    cert, key = certs / "moonraker.cert", certs / "moonraker.key"
-    if not (cert.is_file() and key.is_file()):
-        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context
-
-
-__all__ = ["Front", "FrontServer", "tls_context"]
