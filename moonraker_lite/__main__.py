@@ -37,14 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # turns this on again when the host answers.
         gc.disable()
     module = importlib.import_module(f"moonraker_lite.cli.{name.replace('-', '_')}")
-    lines = "\n".join(f"  {known:16} {what}" for known, what in COMMANDS.items())
+    listed = "\n".join(f"  {known:16} {what}" for known, what in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=f"moonraker-lite {command}" if command else "moonraker-lite",
         description=COMMANDS[name],
-        epilog=None if command else f"commands:\n{lines}",
+        epilog=None if command else f"commands (each has its own --help):\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
+    if command is None and arguments and not arguments[0].startswith("-"):
+        parser.error(f"there is no command {arguments[0]!r}; the commands are {', '.join(COMMANDS)}")
     status: int = module.run(parser.parse_args(arguments[1:] if command else arguments))
     return status
 

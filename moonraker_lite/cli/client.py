@@ -22,12 +22,18 @@ class ClientError(Exception):
 
 
 def base_url(host: str) -> str:
-    """The root of the API for what a user typed: "printer.local", "10.0.0.5:7126", "https://printer"."""
-    text = host if "://" in host else f"http://{host}"
-    parts = urlsplit(text)
-    if not parts.hostname:
+    """The root of the API for what a user typed: "printer.local", "10.0.0.5:7126", "https://printer".
+
+    Raises:
+        ClientError: it is no address.
+    """
+    try:
+        parts = urlsplit(host if "://" in host else f"http://{host}")
+        explicit = parts.port is not None or parts.scheme == "https"
+    except ValueError:
+        parts, explicit = urlsplit(""), False
+    if not parts.hostname or parts.scheme not in ("http", "https"):
         raise ClientError(f"'{host}' is no address; give for example --host printer.local or --host 127.0.0.1:7125")
-    explicit = parts.port is not None or parts.scheme == "https"
     return f"{parts.scheme}://{parts.netloc}" + ("" if explicit else ":7125")
 
 

@@ -8,9 +8,13 @@ import contextlib
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moonraker_lite.cli.client import ClientError, RpcClient, base_url, upload
+from moonraker_lite.gcode_metadata import GCODE_EXTENSIONS, is_gcode_name
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 OBJECTS: dict[str, Any] = {
     "print_stats": None,
@@ -32,7 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the file; the exit status is 0 when the print completed."""
     if not args.file.is_file():
-        print(f"No such file: {args.file}", file=sys.stderr)
+        print(f"There is no file {args.file}.", file=sys.stderr)
+        return 1
+    if not is_gcode_name(args.file.name):
+        print(
+            f"{args.file} is no G-code file: its name ends in none of {' '.join(sorted(GCODE_EXTENSIONS))}.",
+            file=sys.stderr,
+        )
         return 1
     try:
         return asyncio.run(_print(args.file, base_url(args.host), args.api_key))
@@ -48,6 +58,7 @@ class Watched:
         self.status: dict[str, dict[str, Any]] = {}
         self.changed = asyncio.Event()
         self.messages: list[str] = []
+        self.lost: str | None = None  # why nothing more will come
 
     def update(self, status: dict[str, dict[str, Any]]) -> None:
         for name, fields in status.items():
@@ -61,9 +72,19 @@ class Watched:
         elif method == "notify_gcode_response" and params and str(params[0]).startswith("!!"):
             self.messages.append(str(params[0]))
             self.changed.set()
-        elif method in ("notify_klippy_disconnected", "notify_klippy_shutdown"):
-            self.messages.append("The printer was shut down or disconnected")
-            self.changed.set()
+        elif method == "notify_klippy_disconnected":
+            self.lose("The printer was disconnected")
+        elif method == "notify_klippy_shutdown":
+            self.lose("The printer was shut down")
+
+    def lose(self, reason: str) -> None:
+        """Nothing more will come, unless the end of the print has come already."""
+        self.lost = self.lost or reason
+        self.changed.set()
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
 
     @property
     def state(self) -> str:
@@ -94,22 +115,27 @@ async def _print(path: Path, base: str, api_key: str | None) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("uploading", total=max(1, path.stat().st_size))
-        name = await upload(base, path, api_key, lambda sent: progress.update(bar, completed=sent))
-        progress.update(bar, description=f"uploaded {name}")
+    console = Console(markup=False, highlight=False)  # a file's name is no markup
+    what = TextColumn("{task.description}", markup=False)
+    columns = (what, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     watched = Watched()
     client = await RpcClient.connect(base, api_key, watched.notified)
     listener = asyncio.ensure_future(client.listen())
+    listener.add_done_callback(lambda _: watched.lose("The connection to the host was lost"))
     try:
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task("uploading", total=max(1, path.stat().st_size))
+            name = await upload(base, path, api_key, lambda sent: progress.update(bar, completed=sent))
+            progress.update(bar, description=f"uploaded {name}")
+        await client.call("printer.objects.subscribe", objects=OBJECTS)
         await client.call("printer.print.start", filename=name)
-        answer = await client.call("printer.objects.subscribe", objects=OBJECTS)
+        # A query is answered by the printer itself. What a subscription begins with may still be of the print before.
+        answer = await client.call("printer.objects.query", objects=OBJECTS)
+        watched.status.clear()
         watched.update(answer["status"])
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task(watched.line(), total=1.0)
-            await _watch(client, listener, watched, progress, bar)
+            await _watch(client, watched, progress, bar)
     finally:
         client.close()
         listener.cancel()
@@ -120,8 +146,12 @@ async def _print(path: Path, base: str, api_key: str | None) -> int:
     return 0 if watched.state == "complete" else 1
 
 
-async def _watch(client: RpcClient, listener: asyncio.Future[None], watched: Watched, progress: Any, bar: Any) -> None:
-    """Draw until the print has ended; Ctrl-C asks whether to cancel it."""
+async def _watch(client: RpcClient, watched: Watched, progress: Progress, bar: TaskID) -> None:
+    """Draw until the print has ended; Ctrl-C asks whether to cancel it.
+
+    Raises:
+        ClientError: how it ends cannot be seen any more.
+    """
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -131,12 +161,10 @@ async def _watch(client: RpcClient, listener: asyncio.Future[None], watched: Wat
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     try:
-        while watched.state not in ENDED:
-            changed: asyncio.Future[Any] = asyncio.ensure_future(watched.changed.wait())
-            await asyncio.wait({changed, listener}, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
-            if listener.done():
-                raise ClientError("The connection to the host was lost; the print goes on without being watched")
+        while not watched.ended:
+            if watched.lost:
+                raise ClientError(f"{watched.lost}; how the print goes on is not seen here")
+            await watched.changed.wait()
             watched.changed.clear()
             while watched.messages:
                 progress.console.print(watched.messages.pop(0))
@@ -144,19 +172,31 @@ async def _watch(client: RpcClient, listener: asyncio.Future[None], watched: Wat
             if interrupted.is_set():
                 interrupted.clear()
                 progress.stop()
-                if not await _ask_cancel(client):
+                answer = await _ask("\nCancel the print? [y]es, [n]o, [q]uit and let it print: ", interrupted)
+                if answer == "q":
                     return
+                if answer == "y":
+                    await client.call("printer.print.cancel")
                 progress.start()
         progress.update(bar, completed=watched.progress, description=watched.line())
     finally:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _ask_cancel(client: RpcClient) -> bool:
-    """Ask the user. Returns False when the print shall go on unwatched."""
-    answer = await asyncio.to_thread(input, "\nCancel the print? [y]es, [n]o, [q]uit and let it print: ")
-    if answer.strip().lower().startswith("q"):
-        return False
-    if answer.strip().lower().startswith("y"):
-        await client.call("printer.print.cancel")
-    return True
+async def _ask(question: str, interrupted: asyncio.Event) -> str:
+    """The first letter of what the user answers; "q" when there is nobody to ask, and for another Ctrl-C."""
+    if not sys.stdin.isatty():
+        return "q"
+    loop = asyncio.get_running_loop()
+    typed = asyncio.Event()
+    print(question, end="", flush=True)
+    loop.add_reader(sys.stdin, typed.set)  # a terminal gives whole lines
+    waiting = [asyncio.ensure_future(event.wait()) for event in (typed, interrupted)]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(sys.stdin)
+        for task in waiting:
+            task.cancel()
+    line = sys.stdin.readline() if typed.is_set() else ""
+    return line.strip().lower()[:1] if line else "q"
