@@ -178,7 +178,7 @@ class StatusHub:
         """The running attempt to subscribe, or a new one."""
         if self._sync_task is None or self._sync_task.done():
             self._sync_task = asyncio.create_task(self._subscribe(self._wanted()), name="status subscription")
-            self._sync_task.add_done_callback(_retrieve)
+            self._sync_task.add_done_callback(self._settle_rest)
         return self._sync_task
 
     async def _subscribe(self, wanted: dict[str, Fields]) -> None:
@@ -199,16 +199,18 @@ class StatusHub:
         if self._active and all(covers(self._active, watch.selection) for watch in self._watches):
             asyncio.get_running_loop().call_soon(self._greet)
         else:
-            self._sync().add_done_callback(self._settle_rest)
+            self._sync()
 
     def _settle_rest(self, task: asyncio.Task[None]) -> None:
-        """A watch may have come while the attempt was under way."""
+        """A watch may have come while the attempt was under way. Clients who wait get its error by themselves."""
         if task.cancelled():
             return
-        if task.exception() is not None:
-            _LOGGER.warning("Cannot watch the printer's status: %s", task.exception())
-        elif any(watch.fresh for watch in self._watches):
+        error = task.exception()
+        waiting = any(watch.fresh for watch in self._watches)
+        if error is None and waiting:
             self._settle()
+        elif waiting and self._client.state is not KlippyState.DISCONNECTED:
+            _LOGGER.warning("Cannot watch the printer's status: %s", error)
 
     def _greet(self) -> None:
         """Give all their values to the watches that have had none yet."""
@@ -257,9 +259,3 @@ def encode_update(status: Status, eventtime: float) -> bytes:
     """One notify_status_update message."""
     message = {"jsonrpc": "2.0", "method": "notify_status_update", "params": [status, eventtime]}
     return msgspec.json.encode(message)
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Whoever waits for the task gets its error; if nobody does any more, it is of no interest."""
-    if not task.cancelled():
-        task.exception()
