@@ -287,3 +287,24 @@ async def test_memory_does_not_grow_with_the_file(rig: Rig, monkeypatch: pytest.
     reply = await sink.finish()
     assert reply.status == 201
     assert os.stat(rig.gcodes("a.gcode")).st_size == 1050 * len(block)
+
+
+async def test_a_host_that_stops_while_uploads_are_stored(tmp_path: Path) -> None:
+    """What is being stored when the host stops is either whole or not there, and answered accordingly."""
+    data = tmp_path / "data"
+    async with running(data) as rig:
+        sinks = []
+        for number in range(8):
+            sink = await rig.files.open_upload(Request(transport="http", headers={"Content-Type": KIND}), str)
+            await sink.write(form(f"{number}.gcode", GCODE * 1000))
+            sinks.append(sink)
+        work = [asyncio.ensure_future(sink.finish()) for sink in sinks]
+        await asyncio.sleep(0.003)
+        await rig.files.stop()
+        answers = await asyncio.gather(*work, return_exceptions=True)
+    stored = [number for number, answer in enumerate(answers) if not isinstance(answer, BaseException)]
+    async with running(data) as rig:
+        names = {row["path"] for row in await rig.call("server.files.list")}
+        assert {f"{number}.gcode" for number in stored} <= names
+        assert all(rig.gcodes(name).read_text() == GCODE * 1000 for name in names)
+        assert rig.leftovers() == []

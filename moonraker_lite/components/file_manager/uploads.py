@@ -37,6 +37,7 @@ from moonraker_lite.errors import (
 
 _LOGGER = logging.getLogger(__name__)
 
+STOP_SECONDS = 5.0
 _HOST = re.compile(r"[A-Za-z0-9._:\-\[\]]{1,255}")
 
 
@@ -68,10 +69,13 @@ class Uploader:
         self._open: set[UploadSink] | None = set()
 
     async def close(self) -> None:
-        """Give up what is under way; nothing new is taken."""
+        """Give up what is still coming in, wait a little for what is being stored; nothing new is taken."""
         sinks, self._open = self._open or set(), None
-        for sink in sinks:
-            await sink.abort()
+        if sinks:
+            ends = [asyncio.ensure_future(sink.abort()) for sink in sinks]
+            _, late = await asyncio.wait(ends, timeout=STOP_SECONDS)
+            for end in late:
+                end.cancel()
 
     def ended(self, sink: UploadSink) -> None:
         """An upload was stored or given up."""
@@ -103,6 +107,7 @@ class Uploader:
 
 class _State(enum.Enum):
     READING = enum.auto()  # the body comes in
+    STORING = enum.auto()  # it is complete, and on its way to its place; this is not interrupted
     ENDED = enum.auto()  # it was stored, or nothing of it is left
 
 
@@ -120,6 +125,7 @@ class UploadSink:
         self._received = 0
         self._part: Part | None = None
         self._writer: BlockWriter | None = None
+        self._work: asyncio.Future[Reply] | None = None
 
     async def write(self, chunk: bytes) -> None:
         """See BodySink. After an error nothing of the upload is left."""
@@ -181,7 +187,13 @@ class UploadSink:
         return root
 
     async def abort(self) -> None:
-        """See BodySink. Safe at any time, also twice."""
+        """See BodySink. Safe at any time, also twice. What is being stored is waited for instead."""
+        if self._state is _State.STORING and self._work is not None:
+            await asyncio.wait([self._work])
+            return
+        await self._end()
+
+    async def _end(self) -> None:
         self._state = _State.ENDED
         self._owner.ended(self)
         if self._writer is not None:
@@ -198,7 +210,8 @@ class UploadSink:
         """
         if self._state is not _State.READING:
             raise BadRequest("The upload has ended already")
-        work = asyncio.ensure_future(self._store())
+        self._state = _State.STORING
+        work = self._work = asyncio.ensure_future(self._store())
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -220,7 +233,7 @@ class UploadSink:
         except OSError as error:
             raise as_host_error(error, "The upload") from None
         finally:
-            await self.abort()
+            await self._end()
 
     async def _place(self, goal: Destination) -> Reply:
         await self._library.up_to_date()
