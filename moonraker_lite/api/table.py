@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,8 +13,6 @@ from moonraker_lite.api import params
 from moonraker_lite.api.endpoint import Endpoint, Via
 from moonraker_lite.api.request import Request
 from moonraker_lite.errors import BadRequest, MethodNotAllowed, NotFound, Unauthorized
-
-VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 
 
 class _Template(msgspec.Struct, frozen=True):
@@ -90,16 +88,6 @@ class ApiTable:
             raise ValueError(f"{endpoint.verb} {path} is declared twice")
         verbs[endpoint.verb] = endpoint
 
-    def remove(self, endpoints: Iterable[Endpoint]) -> None:
-        """Take endpoints out again; unknown ones are ignored."""
-        for endpoint in endpoints:
-            verbs = self._exact.get(endpoint.path or "", {})
-            if verbs.get(endpoint.verb) is endpoint:
-                del verbs[endpoint.verb]
-            if endpoint.rpc is not None and self._methods.get(endpoint.rpc) is endpoint:
-                del self._methods[endpoint.rpc]
-        self.revision += 1
-
     @property
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint once, in the order of path and method."""
@@ -117,31 +105,32 @@ class ApiTable:
             MethodNotAllowed: the path is known, the verb is not.
         """
         exact = self._exact.get(path)
-        if exact:
-            endpoint = exact.get(verb)
-            if endpoint is not None:
-                return endpoint, {}
-            raise MethodNotAllowed(f"{verb} is not possible here; {path} takes {', '.join(sorted(exact))}")
-        parts = _split(path)
+        if exact is not None and verb in exact:
+            return exact[verb], {}
         allowed: set[str] = set()
+        for verbs, values in self._candidates(path):
+            if verb in verbs:
+                return verbs[verb], values
+            allowed.update(verbs)
+        if allowed:
+            raise MethodNotAllowed(f"{verb} is not possible here; the path takes {', '.join(sorted(allowed))}")
+        raise _no_such_path()
+
+    def check_path(self, path: str) -> None:
+        """Raise NotFound when no endpoint has this path, whatever the verb."""
+        if not any(True for _ in self._candidates(path)):
+            raise _no_such_path()
+
+    def _candidates(self, path: str) -> Iterator[tuple[dict[str, Endpoint], dict[str, str]]]:
+        """What has this path: endpoints by verb, and the values of placeholders."""
+        if path in self._exact:
+            yield self._exact[path], {}
+            return
+        parts = _split(path)
         for template, verbs in self._templates.values():
             values = template.match(parts)
             if values is not None:
-                if verb in verbs:
-                    return verbs[verb], values
-                allowed.update(verbs)
-        if allowed:
-            raise MethodNotAllowed(f"{verb} is not possible here; the path takes {', '.join(sorted(allowed))}")
-        raise NotFound("Not Found: no endpoint has this path")
-
-    def verbs(self, path: str) -> list[str]:
-        """The verbs that `path` takes; empty when nothing has it."""
-        found = set(self._exact.get(path, ()))
-        parts = _split(path)
-        for template, verbs in self._templates.values():
-            if template.match(parts) is not None:
-                found.update(verbs)
-        return sorted(found)
+                yield verbs, values
 
     def find_method(self, name: str, via: Via) -> Endpoint:
         """Find the endpoint of a JSON-RPC method.
@@ -173,6 +162,10 @@ class ApiTable:
         if endpoint.params is None:
             return endpoint.call(request)
         return endpoint.call(request, params.decode(endpoint.params, request.arguments))
+
+
+def _no_such_path() -> NotFound:
+    return NotFound("Not Found: no endpoint has this path")
 
 
 def is_waiting(result: Any) -> bool:

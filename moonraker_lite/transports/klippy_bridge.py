@@ -7,34 +7,29 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError
 
 from moonraker_lite.api.access import AccessPolicy
-from moonraker_lite.api.params import parse_query
+from moonraker_lite.errors import Unauthorized
 from moonraker_lite.tasks import TaskOwner
+from moonraker_lite.transports.handshake import GuardedSocket
 
 _END = b"\x03"
 MAX_MESSAGE = 16 * 1024 * 1024
 
 
-class KlippyBridge(WebSocketHandler):
+class KlippyBridge(GuardedSocket):
     """One bridged client: its messages to the socket, the socket's messages to it."""
 
-    def initialize(self, access: AccessPolicy, socket_path: Path) -> None:
-        self._access = access
+    def initialize(self, access: AccessPolicy, socket_path: Path) -> None:  # type: ignore[override]
+        super().initialize(access)
         self._socket_path = socket_path
         self._tasks = TaskOwner("klippy-bridge")
         self._writer: asyncio.StreamWriter | None = None
 
-    def check_origin(self, origin: str) -> bool:
-        return self._access.same_site(self.request.headers)
-
-    async def prepare(self) -> None:
-        request = self.request
-        user = self._access.authorize_upgrade(request.headers, parse_query(request.query), request.remote_ip or "")
-        if user is None:
-            self.set_status(401)
-            self.finish({"error": {"code": 401, "message": "Unauthorized"}})
+    def prepare(self) -> None:
+        if self.caller() is None:
+            self.refuse(Unauthorized("Unauthorized"))
 
     async def open(self, *args: str, **kwargs: str) -> None:
         try:
@@ -62,3 +57,4 @@ class KlippyBridge(WebSocketHandler):
     def on_close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+        self._tasks.cancel()

@@ -13,14 +13,14 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+from moonraker_lite.api.access import TRUSTED_USER
 from moonraker_lite.api.connections import ClientConnection, Connections, Outbox
 from moonraker_lite.api.jsonrpc import Answer, JsonRpc
-from moonraker_lite.api.request import Request, User
+from moonraker_lite.api.request import Request
 from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
 _END = b"\x03"
-_OWNER = User("_TRUSTED_USER_", "trusted")
 MAX_MESSAGE = 16 * 1024 * 1024
 MAX_CALLS = 256
 
@@ -29,7 +29,7 @@ class SocketConnection(ClientConnection):
     """One client of the unix socket."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
-        super().__init__("127.0.0.1", _OWNER)
+        super().__init__("127.0.0.1", TRUSTED_USER)
         self.tasks = TaskOwner(f"socket-{self.id}")
         self._writer = writer
         self._outbox = Outbox()
@@ -37,6 +37,8 @@ class SocketConnection(ClientConnection):
         self.tasks.spawn(self._write(), "writer")
 
     def send(self, message: bytes, key: str | None = None) -> None:
+        if self._writer.is_closing():
+            return
         if self._outbox.put(message, key):
             self._wake.set()
         else:
@@ -52,7 +54,7 @@ class SocketConnection(ClientConnection):
 
     def close(self, reason: str) -> None:
         _LOGGER.info("socket connection %d closed: %s", self.id, reason)
-        self._writer.close()
+        self._writer.transport.abort()  # a mere close would wait for a client that does not read
 
 
 class UnixSocketServer:
@@ -64,6 +66,7 @@ class UnixSocketServer:
         self._connections = connections
         self._tasks = TaskOwner("unix-socket")
         self._server: asyncio.Server | None = None
+        self._made: tuple[int, int] | None = None
 
     async def start(self) -> None:
         """Begin listening; a socket file left behind is replaced.
@@ -78,6 +81,7 @@ class UnixSocketServer:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_MESSAGE)
         finally:
             os.umask(mask)
+        self._made = self._identity()
 
     async def stop(self) -> None:
         """Stop listening and close every client."""
@@ -85,8 +89,16 @@ class UnixSocketServer:
             self._server.close()
             self._server = None
         await self._tasks.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        # A host that was started before this one has ended has its own socket there by now.
+        if self._made is not None and self._made == self._identity():
+            self._path.unlink(missing_ok=True)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._tasks.spawn(self._read(reader, writer), "client")

@@ -15,18 +15,18 @@ from typing import Any
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application
-from tornado.websocket import WebSocketHandler
 
 from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.connections import ClientConnection, Connections, Outbox
 from moonraker_lite.api.jsonrpc import Answer, JsonRpc
-from moonraker_lite.api.params import parse_query
 from moonraker_lite.api.request import Request, User
+from moonraker_lite.errors import Unavailable
 from moonraker_lite.tasks import TaskOwner
+from moonraker_lite.transports.handshake import GuardedSocket
 
 _LOGGER = logging.getLogger(__name__)
 
-WRITE_SECONDS = 30.0  # a client that takes none of a batch for this long is cut off
+WRITE_SECONDS = 30.0  # a client that has not taken a batch by then is cut off
 MAX_CALLS = 256  # calls of one connection at once; beyond that it is not read from
 PING_SECONDS = 20.0
 
@@ -95,28 +95,25 @@ class WebsocketConnection(ClientConnection):
         self._stream.close()
 
 
-class WebsocketEndpoint(WebSocketHandler):
+class WebsocketEndpoint(GuardedSocket):
     """/websocket: Tornado does the handshake, masking and control frames; the rest is `WebsocketConnection`."""
 
-    def initialize(self, rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int) -> None:
+    def initialize(  # type: ignore[override]  # Tornado hands over what the rule names
+        self, access: AccessPolicy, rpc: JsonRpc, connections: Connections, limit: int
+    ) -> None:
+        super().initialize(access)
         self._rpc = rpc
-        self._access = access
         self._connections = connections
         self._limit = limit
         self._connection: WebsocketConnection | None = None
         self._ip = ""
         self._user: User | None = None
 
-    def check_origin(self, origin: str) -> bool:
-        return self._access.same_site(self.request.headers)
-
     def prepare(self) -> None:
-        request, peer = self.request, self.request.remote_ip or ""
-        self._ip = self._access.client_ip(request.headers, peer)
-        self._user = self._access.authorize_upgrade(request.headers, parse_query(request.query), peer)
+        self._ip = self.access.client_ip(self.request.headers, self.request.remote_ip or "")
+        self._user = self.caller()
         if len(self._connections) >= self._limit:
-            self.set_status(503, "Service Unavailable")
-            self.finish({"error": {"code": 503, "message": "Too many connections; see max_websocket_connections"}})
+            self.refuse(Unavailable("Too many connections; see max_websocket_connections"))
 
     def open(self, *args: str, **kwargs: str) -> None:
         assert self.ws_connection is not None
@@ -159,8 +156,7 @@ class WebsocketEndpoint(WebSocketHandler):
             connection.tasks.cancel()
 
 
-async def _answer_later(connection: ClientConnection, work: Awaitable[Answer]) -> None:
-    assert isinstance(connection, WebsocketConnection)
+async def _answer_later(connection: WebsocketConnection, work: Awaitable[Answer]) -> None:
     try:
         answer = await work
         if answer is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from moonraker_lite.api.endpoint import endpoint, endpoints_of
 from moonraker_lite.api.params import decode, parse_query
 from moonraker_lite.api.request import Request, User
-from moonraker_lite.api.table import VERBS, ApiTable
+from moonraker_lite.api.table import ApiTable
 from moonraker_lite.errors import BadRequest, HostError, MethodNotAllowed, NotFound, Unauthorized
 
 
@@ -70,14 +70,6 @@ def test_declaring_a_name_twice_is_refused() -> None:
         made.add(endpoints_of(Things(), "things"))
 
 
-def test_removed_endpoints_are_gone() -> None:
-    made = table()
-    made.remove([made.find_path("GET", "/things/list")[0]])
-    assert not made.has_method("things.list")
-    with pytest.raises(HostError):
-        made.find_path("GET", "/things/list")
-
-
 def test_authorization_is_the_default() -> None:
     found = table().find_path("GET", "/things/list")[0]
     with pytest.raises(Unauthorized):
@@ -94,7 +86,7 @@ def test_signature_of_an_endpoint_is_checked() -> None:
         list(endpoints_of(Wrong(), "wrong"))
 
 
-@given(st.sampled_from(VERBS), st.text(max_size=40))
+@given(st.sampled_from(["GET", "POST", "DELETE", "PATCH"]), st.text(max_size=40))
 def test_any_path_is_found_or_refused(verb: str, path: str) -> None:
     try:
         table().find_path(verb, path)

@@ -101,6 +101,7 @@ async def test_body_without_json_type_is_ignored(server: DemoServer) -> None:
         ("PATCH", "/demo/add", 405),
         ("OPTIONS", "/demo/add", 405),
         ("OPTIONS", "/nope", 404),
+        ("OPTIONS", "/demo/file/%ff", 400),
         ("GET", "/demo/conflict", 409),
         ("GET", "/demo/fault", 500),
         ("GET", "/demo/file/%ff", 400),
@@ -185,7 +186,9 @@ async def test_client_that_goes_away_aborts_the_upload(server: DemoServer) -> No
         b"\r\n\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"GET /demo/add?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 5,6\r\n\r\nhello",
+        b"POST /demo/upload HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
         b"POST /demo/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST /demo/add HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET /demo/add?a=%00%ff HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -193,9 +196,10 @@ async def test_client_that_goes_away_aborts_the_upload(server: DemoServer) -> No
         b"\x00\x01\x02" * 1000,
     ],
 )
-async def test_garbage_does_not_hurt(server: DemoServer, data: bytes) -> None:
+async def test_garbage_does_not_hurt(server: DemoServer, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     answer = await raw(server, data)
     assert b" 5" not in answer.split(b"\r\n")[0]
+    assert "Traceback" not in caplog.text
     assert (await ask(server, "GET", "/demo/add?a=1")).code == 200
 
 

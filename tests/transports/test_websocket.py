@@ -84,6 +84,16 @@ async def test_foreign_page_is_refused(server: DemoServer) -> None:
     assert caught.value.code == 403
 
 
+async def test_arguments_that_cannot_be_read_are_no_credential(
+    server: DemoServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await websocket_connect(f"ws://127.0.0.1:{server.port}/websocket?a:int=x&b:json={{")
+    await client.write_message(call("demo.add", 1, a=1))
+    assert (await read(client))["id"] == 1
+    assert "Traceback" not in caplog.text
+    client.close()
+
+
 async def test_limit_of_connections(server: DemoServer) -> None:
     clients = [await connect(server) for _ in range(20)]
     with pytest.raises(HTTPClientError) as caught:

@@ -1,0 +1,34 @@
+"""The opening of a websocket: who asks, and from which page."""
+
+from __future__ import annotations
+
+from tornado.websocket import WebSocketHandler
+
+from moonraker_lite.api.access import AccessPolicy
+from moonraker_lite.api.params import parse_query
+from moonraker_lite.api.request import User
+from moonraker_lite.errors import BadRequest, HostError
+
+
+class GuardedSocket(WebSocketHandler):
+    """Base of the websocket endpoints: no foreign pages, and refusals in the form of all other answers."""
+
+    def initialize(self, access: AccessPolicy) -> None:
+        self.access = access
+
+    def check_origin(self, origin: str) -> bool:
+        return self.access.same_site(self.request.headers)
+
+    def caller(self) -> User | None:
+        """Who opens the websocket; None when nobody known. Arguments that cannot be read hold no credential."""
+        request = self.request
+        try:
+            arguments = parse_query(request.query)
+        except BadRequest:
+            arguments = {}
+        return self.access.authorize_upgrade(request.headers, arguments, request.remote_ip or "")
+
+    def refuse(self, error: HostError) -> None:
+        """Answer the opening with an error; no websocket comes about."""
+        self.set_status(error.status)
+        self.finish({"error": {"code": error.status, "message": error.message}})
