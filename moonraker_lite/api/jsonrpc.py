@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
+from moonraker_lite.api import json_in
 from moonraker_lite.api.answers import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -24,11 +23,11 @@ from moonraker_lite.api.answers import (
 from moonraker_lite.api.endpoint import Via
 from moonraker_lite.api.request import Request
 from moonraker_lite.api.table import ApiTable, is_waiting
+from moonraker_lite.errors import HostError
 
 MAX_BATCH = 1000
 MakeRequest = Callable[[dict[str, Any]], Request]
 Answer = bytes | None
-_DECODER = msgspec.json.Decoder()
 
 
 class JsonRpc:
@@ -44,9 +43,11 @@ class JsonRpc:
         `make_request` builds the request context from the params. Never raises.
         """
         try:
-            message = _DECODER.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return rpc_error_code(PARSE_ERROR, "Parse error: the message is not valid JSON", None)
+            message = json_in.decode(data)
+        except json_in.MalformedJson as error:
+            return rpc_error_code(PARSE_ERROR, f"Parse error: {error.message}", None)
+        except HostError as error:
+            return rpc_error_code(INVALID_REQUEST, f"Invalid Request: {error.message}", None)
         return self.handle_decoded(message, make_request)
 
     def handle_decoded(self, message: Any, make_request: MakeRequest) -> Answer | Awaitable[Answer]:

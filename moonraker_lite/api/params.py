@@ -6,7 +6,6 @@ Booleans from text are only `true` and `false`, lists from text are separated by
 
 from __future__ import annotations
 
-import json
 import types
 import typing
 from functools import cache
@@ -15,7 +14,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from moonraker_lite.errors import BadRequest
+from moonraker_lite.api import json_in
+from moonraker_lite.errors import BadRequest, HostError
 
 _HINTS = ("int", "float", "bool", "json", "str")
 
@@ -65,10 +65,10 @@ def from_text(text: str, kind: str, name: str) -> Any:
         if kind == "float":
             return float(text)
         if kind == "json":
-            return json.loads(text)
+            return json_in.decode(text)
         if kind == "list":
             return [part.strip() for part in text.split(",") if part.strip()]
-    except (KeyError, ValueError, RecursionError):
+    except (KeyError, ValueError, HostError):
         wanted = {"bool": "true or false", "int": "a whole number", "float": "a number", "json": "valid JSON"}[kind]
         raise BadRequest(f"Argument '{name}' must be {wanted}, not '{text[:80]}'") from None
     return text
@@ -115,12 +115,14 @@ def parse_query(query: str) -> dict[str, Any]:
     """Read a query string or form body; `name:hint=text` gives a typed value, a repeated name its last one.
 
     Raises:
-        BadRequest: more than 1,000 arguments, or a text that is not of its hinted type.
+        BadRequest: more than 1,000 arguments, bytes that are no UTF-8, or a text that is not of its hinted type.
     """
     if not query:
         return {}
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=1000, errors="strict")
+    except UnicodeDecodeError:
+        raise BadRequest("The arguments are not valid UTF-8 after percent-decoding") from None
     except ValueError:
         raise BadRequest("Too many arguments: at most 1000 are read") from None
     arguments: dict[str, Any] = {}

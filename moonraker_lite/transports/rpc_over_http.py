@@ -5,14 +5,13 @@ Also those of authorization: every method asks for it as it is declared, so that
 
 from __future__ import annotations
 
-import msgspec
-
+from moonraker_lite.api import json_in
 from moonraker_lite.api.endpoint import Via, endpoint
 from moonraker_lite.api.jsonrpc import JsonRpc
 from moonraker_lite.api.replies import RawReply
 from moonraker_lite.api.request import Request
 from moonraker_lite.api.table import ApiTable
-from moonraker_lite.errors import BadRequest
+from moonraker_lite.errors import BadRequest, HostError
 
 _JSON = "application/json; charset=UTF-8"
 
@@ -29,9 +28,9 @@ class RpcOverHttp:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise BadRequest("Invalid content type: application/json is needed")
         try:
-            message = msgspec.json.decode(request.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            message = None
+            message = json_in.decode(request.body)
+        except HostError:
+            message = None  # `handle` finds it out again and makes the answer
         else:
             parts = message if isinstance(message, list) else [message]
             if not all(isinstance(part, dict) for part in parts):
