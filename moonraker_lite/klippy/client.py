@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moonraker_lite import __version__
-from moonraker_lite.errors import BadRequest, HostError, Unavailable
+from moonraker_lite.errors import BadRequest, HostError, PayloadTooLarge, Unavailable
 from moonraker_lite.klippy.framing import FrameDecoder, Reply, encode
 from moonraker_lite.klippy.listener import KlippyListener, Objects, RemoteMethod, Status
 from moonraker_lite.klippy.pending import PendingRequests
@@ -23,6 +23,7 @@ STARTUP_POLL = 0.25  # s between two questions whether the printer has finished 
 SETUP_TIMEOUT = 30.0  # s for one answer of the set-up; Klipper may be busy with its microcontrollers that long
 READ_CHUNK = 256 * 1024
 MAX_UNSENT = 4 * 1024 * 1024  # bytes that may wait for a back end that does not read
+MAX_REQUEST = 4 * 1024 * 1024  # bytes; a back end that has a limit hangs up beyond it, and all clients lose the printer
 
 NOT_CONNECTED = "Klippy Host not connected"
 LOST = "Klippy Disconnected"
@@ -279,6 +280,8 @@ class KlippyClient:
             frame = encode(method, params, request_id)
         except (TypeError, ValueError, OverflowError) as exc:
             raise BadRequest(f"These parameters cannot be sent to the printer: {exc}") from None
+        if len(frame) > MAX_REQUEST:
+            raise PayloadTooLarge(f"The request is too long for the printer: {MAX_REQUEST} bytes are taken")
         self._writer.write(frame)
 
     def _notify(self, callback: Callable[..., None], *args: Any) -> None:

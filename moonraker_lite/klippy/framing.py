@@ -73,7 +73,7 @@ def decode(frame: bytes) -> Reply | None:
     """One frame as a message, or None if it is not one."""
     try:
         return _decoder.decode(frame)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _decode_lenient(frame)
 
 
