@@ -10,7 +10,7 @@ EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".nc"})
 def resolve(folder: Path, name: str) -> Path | None:
     """Return the regular file that a client's name means; None when there is none, or it would lie outside."""
     parts = name.lstrip("/").split("/")
-    if not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+    if any(ord(char) < 32 or ord(char) == 127 for char in name) or any(part in ("", ".", "..") for part in parts):
         return None
     path = folder.joinpath(*parts)
     try:

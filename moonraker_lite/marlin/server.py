@@ -156,7 +156,12 @@ class ApiServer:
         """Raise AlreadyServed when another living process has the socket, OSError when it cannot be made."""
         self._lock = _take_lock(self._path)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Client(self), self._path)
+        # Whoever may open the socket owns the printer.
+        mask = os.umask(0o177)
+        try:
+            self._server = await loop.create_unix_server(lambda: Client(self), self._path)
+        finally:
+            os.umask(mask)
 
     async def stop(self) -> None:
         if self._server is not None:

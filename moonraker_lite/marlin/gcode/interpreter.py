@@ -7,6 +7,7 @@ Unknown words are told to the console and are no error, as in Klipper.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -26,6 +27,10 @@ Handler = Callable[[Command], Awaitable[None]]
 EMERGENCY = frozenset({"M108", "M112", "M410", "M876"})
 # Served in any state of the printer.
 ALWAYS = frozenset({"ECHO", "FIRMWARE_RESTART", "HELP", "M112", "RESTART", "STATUS"})
+# Bytes of a script. It is read as a whole, and while it is read nothing goes to the printer.
+MAX_SCRIPT = 128 * 1024
+# Not what Python takes for line ends: a name may hold U+2028, and what stands behind it is no command.
+_LINE_ENDS = re.compile(r"[\r\n]+")
 # Questions: they are no activity of the machine.
 _QUESTIONS = frozenset({"M105", "M114", "M115", "M119", "M503", "M27", "M31", "M78", "M117", "M118", "M73"})
 
@@ -73,7 +78,9 @@ class Interpreter:
 
     async def run_script(self, script: str) -> None:
         """Run a user's script as a whole. Raise CommandError (or LineError) at the first command that fails."""
-        commands = [command for line in script.splitlines() if (command := parse(line)) is not None]
+        if len(script) > MAX_SCRIPT:
+            raise CommandError(f"A script has at most {MAX_SCRIPT} characters: upload a file and print that")
+        commands = [command for line in _LINE_ENDS.split(script) if (command := parse(line)) is not None]
         if not commands:
             return
         try:
@@ -90,7 +97,7 @@ class Interpreter:
 
     async def run_lines(self, script: str) -> None:
         """Run lines of our own within a command: no turn is taken, moves are not checked."""
-        for line in script.splitlines():
+        for line in _LINE_ENDS.split(script):
             if (command := parse(line)) is not None:
                 await self._run(command, checked=False)
 

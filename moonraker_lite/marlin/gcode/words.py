@@ -116,13 +116,23 @@ def _before_comment(text: str) -> str:
 
 
 def _split_quoted(command: Command) -> list[str]:
-    """Split at blanks outside of quotes; quotes vanish, a comment begins at `;` or `#` outside of them."""
+    """Split at blanks outside of quotes; quotes vanish, a comment begins at `;` or `#` outside of them.
+
+    A backslash takes the meaning from what follows it: from anything outside of quotes, from a quote or a backslash
+    between double ones, from nothing between single ones.
+    """
     items: list[str] = []
     item = ""
     begun = False
     quote = ""
+    escaped = False
     for char in command.rest:
-        if quote:
+        if escaped:
+            item += char if not quote or char in '"\\' else f"\\{char}"
+            escaped, begun = False, True
+        elif char == "\\" and quote != "'":
+            escaped = True
+        elif quote:
             if char == quote:
                 quote = ""
             else:
@@ -138,7 +148,7 @@ def _split_quoted(command: Command) -> list[str]:
         else:
             item += char
             begun = True
-    if quote:
+    if quote or escaped:
         raise CommandError(f"Malformed command '{command.line}'")
     if begun:
         items.append(item)
