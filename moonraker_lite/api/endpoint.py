@@ -39,21 +39,8 @@ class Via(enum.Flag):
     ALL = HTTP | WEBSOCKET | SOCKET | RPC_HTTP
 
 
-class Declaration(msgspec.Struct, frozen=True):
-    """What `@endpoint` was told; becomes an `Endpoint` when the component's instance is known."""
-
-    verb: str
-    path: str | None
-    rpc: str | None
-    via: Via
-    auth: bool
-    wrap: bool
-    stream: bool
-    tag: str | None
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """A callable entry of the API table.
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
+    """What `@endpoint` is told.
 
     `path` may hold `{name}` (one segment) and, at its end, `{name:rest}` (all that follows). `wrap` says whether HTTP
     answers are `{"result": ...}`. A `stream` endpoint gets the body piece by piece: its method returns a `BodySink`.
@@ -61,11 +48,19 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     verb: str
     path: str | None
-    rpc: str | None
-    via: Via
-    auth: bool
-    wrap: bool
-    stream: bool
+    rpc: str | None = None
+    via: Via = Via.ALL
+    auth: bool = True
+    wrap: bool = True
+    stream: bool = False
+
+
+class Endpoint(Declaration, frozen=True, kw_only=True):
+    """A callable entry of the API table: a declaration, and the method of a component's instance with its types.
+
+    `tag` is the component's name.
+    """
+
     params: Any
     result: Any
     call: Handler
@@ -82,10 +77,9 @@ def endpoint(
     auth: bool = True,
     wrap: bool = True,
     stream: bool = False,
-    tag: str | None = None,
 ) -> Callable[[F], F]:
     """Declare the decorated method as an endpoint. `path=None` makes it JSON-RPC only, `rpc=None` HTTP only."""
-    declaration = Declaration(verb, path, rpc, via, auth, wrap, stream, tag)
+    declaration = Declaration(verb=verb, path=path, rpc=rpc, via=via, auth=auth, wrap=wrap, stream=stream)
 
     def attach(method: F) -> F:
         setattr(method, _ATTRIBUTE, (declaration, *getattr(method, _ATTRIBUTE, ())))
@@ -105,18 +99,12 @@ def bind(declaration: Declaration, method: Handler, tag: str) -> Endpoint:
     if not names or len(names) > 2 or hints.get(names[0]) is not Request:
         raise TypeError(f"{method!r}: an endpoint takes (request: Request) or (request: Request, params: ...)")
     return Endpoint(
-        verb=declaration.verb,
-        path=declaration.path,
-        rpc=declaration.rpc,
-        via=declaration.via,
-        auth=declaration.auth,
-        wrap=declaration.wrap,
-        stream=declaration.stream,
+        **msgspec.structs.asdict(declaration),
         params=hints[names[1]] if len(names) == 2 else None,
         result=hints.get("return", Any),
         call=method,
         doc=inspect.getdoc(method) or "",
-        tag=declaration.tag or tag,
+        tag=tag,
     )
 
 

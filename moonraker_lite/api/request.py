@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from moonraker_lite.api.connections import ClientConnection
 
 
 class User(msgspec.Struct, frozen=True):
@@ -15,25 +18,16 @@ class User(msgspec.Struct, frozen=True):
     source: str = "moonraker"
 
 
-class Connection(Protocol):
-    """A lasting client connection (websocket or unix socket)."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def remote_ip(self) -> str: ...
-
-    def send(self, message: bytes) -> None:
-        """Queue one encoded JSON message. Never blocks; a client that does not read is cut off."""
+Transport = Literal["http", "websocket", "socket", "rpc_http"]
 
 
 class Request:
     """One call.
 
-    `transport` is "http", "websocket", "socket" or "rpc_http". `arguments` are the decoded raw arguments (path,
+    `arguments` are the decoded raw arguments (path,
     query, form, JSON body or JSON-RPC params merged); handlers use their typed params instead. `headers` are the HTTP
-    headers, looked up without regard to case (empty for JSON-RPC over a socket).
+    headers, looked up without regard to case (empty for JSON-RPC over a socket). `connection` is the lasting one that
+    the call came over, if it did.
     """
 
     __slots__ = ("arguments", "body", "connection", "headers", "path", "remote_ip", "transport", "user", "verb")
@@ -41,13 +35,13 @@ class Request:
     def __init__(
         self,
         *,
-        transport: str,
+        transport: Transport,
         verb: str = "",
         path: str = "",
         remote_ip: str = "",
         arguments: dict[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        connection: Connection | None = None,
+        connection: ClientConnection | None = None,
         user: User | None = None,
         body: bytes = b"",
     ) -> None:

@@ -172,6 +172,6 @@ class Server(Component, section="server_info", name="server"):
 
 
 def _connection_of(request: Request) -> ClientConnection:
-    if not isinstance(request.connection, ClientConnection):
+    if request.connection is None:
         raise BadRequest("This is possible over a lasting connection only")
     return request.connection

@@ -46,7 +46,11 @@ def make(user: User | None = None) -> tuple[JsonRpc, Target, Any]:
     target = Target()
     table.add(endpoints_of(target, "t"))
     known = user or User("somebody")
-    return JsonRpc(table, Via.WEBSOCKET), target, lambda args: Request(transport="ws", arguments=args, user=known)
+    return (
+        JsonRpc(table, Via.WEBSOCKET),
+        target,
+        lambda args: Request(transport="websocket", arguments=args, user=known),
+    )
 
 
 async def ask(data: str | bytes) -> Any:
@@ -146,7 +150,7 @@ async def test_batch_is_bounded() -> None:
 
 async def test_nobody_is_unauthorized() -> None:
     rpc, target, _ = make()
-    answer = rpc.handle(call("echo", id=1), lambda args: Request(transport="ws", arguments=args))
+    answer = rpc.handle(call("echo", id=1), lambda args: Request(transport="websocket", arguments=args))
     assert isinstance(answer, bytes)
     assert json.loads(answer)["error"] == {"code": -32602, "message": "Unauthorized"}
     assert target.calls == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from moonraker_lite.api.endpoint import Endpoint, Via
+from moonraker_lite.api.endpoint import Endpoint
 from moonraker_lite.api.request import Request
 from moonraker_lite.api.table import ApiTable
 from moonraker_lite.components.printer.arguments import passed_on
@@ -44,10 +44,6 @@ class AnnouncedEndpoints:
             verb=verb,
             path="/printer/" + name,
             rpc=rpc,
-            via=Via.ALL,
-            auth=True,
-            wrap=True,
-            stream=False,
             params=dict[str, Any],
             result=Any,
             call=call,

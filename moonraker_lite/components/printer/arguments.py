@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonraker_lite.api.request import Request
+from moonraker_lite.api.request import Request, Transport
 from moonraker_lite.errors import BadRequest
 from moonraker_lite.klippy import KlippyError
 
@@ -12,7 +12,7 @@ _NO_OBJECTS = {"connection_id", "token", "access_token", "_"}
 """Arguments of a query string that name no printer object."""
 
 
-def wanted_objects(arguments: dict[str, Any], transport: str) -> dict[str, Any]:
+def wanted_objects(arguments: dict[str, Any], transport: Transport) -> dict[str, Any]:
     """The params of objects/query or objects/subscribe.
 
     JSON-RPC and JSON bodies bring `objects`; a query string may name them one by one, as in

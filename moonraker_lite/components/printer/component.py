@@ -239,7 +239,7 @@ class Printer(Component, section="klippy_apis"):
         if request.transport == "http":
             wanted = connection_id(request)
             connection = self._connections.get(wanted) if wanted is not None else None
-        if not isinstance(connection, ClientConnection):
+        if connection is None:
             raise no_connection()
         return connection
 
