@@ -56,7 +56,6 @@ class Host:
         """Build everything; nothing runs yet. `kinds` replaces the list of components (for tests).
 
         Raises:
-            WiringError: the components do not fit together.
             OSError: the data path cannot be made.
         """
         places.data.make()

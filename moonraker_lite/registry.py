@@ -38,10 +38,10 @@ class Built(msgspec.Struct):
 
 
 def load(names: Iterable[str]) -> list[type[Component]]:
-    """Import components named "module:class", and those of installed third parties.
+    """Import components named "module:class".
 
     Raises:
-        ImportError, AttributeError: one of ours cannot be imported (a third party's is logged and left out).
+        ImportError, AttributeError: one cannot be imported.
     """
     kinds = []
     for name in names:
@@ -102,13 +102,20 @@ def needs(kind: type[Component]) -> dict[str, Any]:
     return {name: hints[name] for name in names if name in hints}
 
 
-def in_order(kinds: Iterable[type[Component]]) -> list[type[Component]]:
+def in_order(kinds: Iterable[type[Component]]) -> tuple[list[type[Component]], dict[type[Component], str]]:
     """Sort components so that each comes after those it needs.
 
-    Raises:
-        WiringError: components need each other in a circle; the message names it.
+    Also returns what is wrong with those that cannot be made: their needs are not to be told or not there, or they
+    need each other in a circle.
     """
-    known = {kind: [need for need in needs(kind).values() if _is_component(need)] for kind in kinds}
+    known: dict[type[Component], list[type[Component]]] = {}
+    problems: dict[type[Component], str] = {}
+    for kind in kinds:
+        known[kind] = []
+        try:
+            known[kind] = [need for need in needs(kind).values() if _is_component(need)]
+        except WiringError as error:
+            problems[kind] = str(error)
     ordered: list[type[Component]] = []
     path: list[type[Component]] = []
 
@@ -116,19 +123,22 @@ def in_order(kinds: Iterable[type[Component]]) -> list[type[Component]]:
         if kind in ordered:
             return
         if kind in path:
-            circle = " -> ".join(k.__name__ for k in [*path[path.index(kind) :], kind])
-            raise WiringError(f"Components need each other: {circle}")
+            circle = path[path.index(kind) :]
+            names = " -> ".join(k.__name__ for k in [*circle, kind])
+            problems.update(dict.fromkeys(circle, f"Components need each other: {names}"))
+            return
         path.append(kind)
-        for need in known.get(kind, []):
-            if need not in known:
-                raise WiringError(f"{kind.__name__} needs {need.__name__}, which is not registered")
-            visit(need)
+        for need in known[kind]:
+            if need in known:
+                visit(need)
+            else:
+                problems[kind] = f"{kind.__name__} needs {need.__name__}, which is not registered"
         path.pop()
         ordered.append(kind)
 
     for kind in known:
         visit(kind)
-    return ordered
+    return ordered, problems
 
 
 def _is_component(need: Any) -> bool:
@@ -144,15 +154,14 @@ class Registry:
         self.built: list[Built] = []
 
     def build(self, kinds: Iterable[type[Component]]) -> None:
-        """Make all instances, in order.
-
-        Raises:
-            WiringError: the set of components does not fit together.
-        """
-        for kind in in_order(kinds):
+        """Make all instances, in order."""
+        ordered, problems = in_order(kinds)
+        for kind in ordered:
             self._config.known_sections([kind.section])
-            built = Built(kind)
+            built = Built(kind, problem=problems.get(kind))
             self.built.append(built)
+            if built.problem is not None:
+                continue
             try:
                 built.instance = kind(**self._arguments(kind))
             except WiringError as error:

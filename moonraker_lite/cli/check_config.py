@@ -54,12 +54,16 @@ def run(args: argparse.Namespace, *, sections: Sections | None = None) -> int:
 def component_sections() -> list[tuple[str, type[msgspec.Struct] | None]]:
     """The sections of all components, ours and third parties', found as the host's registry finds them."""
     from moonraker_lite.components import COMPONENTS
-    from moonraker_lite.registry import load, load_third_party, needs
+    from moonraker_lite.registry import WiringError, load, load_third_party, needs
 
     found: list[tuple[str, type[msgspec.Struct] | None]] = []
     for kind in [*load(COMPONENTS), *load_third_party()]:
         found.append((kind.section, None))
-        for need in needs(kind).values():
+        try:
+            wanted = needs(kind)
+        except WiringError:  # the host says so; it is no fault of the configuration
+            continue
+        for need in wanted.values():
             if typing.get_origin(need) is dict:
                 found.append((f"{kind.section} *", typing.get_args(need)[1]))
             elif isinstance(need, type) and issubclass(need, msgspec.Struct) and not _is_service(need):

@@ -10,7 +10,7 @@ import pytest
 from moonraker_lite.component import Component
 from moonraker_lite.config import Config, load_config
 from moonraker_lite.events import Events
-from moonraker_lite.registry import Registry, WiringError, in_order
+from moonraker_lite.registry import Registry, in_order
 
 
 class ASettings(msgspec.Struct, frozen=True):
@@ -54,6 +54,9 @@ class Nobody(Component, section="nobody"):
     def __init__(self, path: Path) -> None: ...
 
 
+class Alone(Component, section="alone"): ...
+
+
 class Bare(Component, section="bare"):
     def __init__(self, thing) -> None:  # type: ignore[no-untyped-def]
         ...
@@ -79,22 +82,23 @@ def test_settings_services_and_components_are_given(tmp_path: Path) -> None:
 
 
 def test_order_follows_needs() -> None:
-    assert in_order([B, A]) == [A, B]
+    assert in_order([B, A]) == ([A, B], {})
 
 
-def test_circle_is_named() -> None:
-    with pytest.raises(WiringError, match="Loop1 -> Loop2 -> Loop1"):
-        in_order([Loop1, Loop2])
-
-
-def test_missing_component_is_named() -> None:
-    with pytest.raises(WiringError, match="B needs A, which is not registered"):
-        in_order([B])
-
-
-def test_parameter_without_annotation_is_named() -> None:
-    with pytest.raises(WiringError, match="thing"):
-        in_order([Bare])
+@pytest.mark.parametrize(
+    ("kinds", "failed", "problem"),
+    [
+        ([Loop1, Loop2], [Loop2, Loop1], "Components need each other: Loop1 -> Loop2 -> Loop1"),
+        ([B], [B], "B needs A, which is not registered"),
+        ([Bare], [Bare], "Bare: parameter thing has no annotation"),
+    ],
+)
+def test_components_that_do_not_fit_together_leave_the_others_alone(
+    tmp_path: Path, kinds: list[type[Component]], failed: list[type[Component]], problem: str
+) -> None:
+    registry = make(tmp_path, "", *kinds, Alone)
+    assert [(built.kind, built.problem) for built in registry.built[:-1]] == [(kind, problem) for kind in failed]
+    assert isinstance(registry.built[-1].instance, Alone)
 
 
 def test_what_nobody_provides_fails_only_that_component(tmp_path: Path) -> None:
