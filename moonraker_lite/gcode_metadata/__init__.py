@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .model import GCODE_EXTENSIONS, SCANNER_VERSION, Metadata, Thumbnail, is_gcode_name
+from moonraker_lite.gcode_metadata.model import GCODE_EXTENSIONS, SCANNER_VERSION, Metadata, Thumbnail, is_gcode_name
 
 if TYPE_CHECKING:
-    from .containers import extract_ufp
-    from .scanner import scan
+    from moonraker_lite.gcode_metadata.containers import extract_ufp
+    from moonraker_lite.gcode_metadata.scanner import scan
 
 __all__ = [
     "GCODE_EXTENSIONS",
@@ -31,11 +31,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the working parts on first use: a host that leaves scanning to a worker process never needs them."""
     if name == "scan":
-        from .scanner import scan
+        from moonraker_lite.gcode_metadata.scanner import scan
 
         return scan
     if name == "extract_ufp":
-        from .containers import extract_ufp
+        from moonraker_lite.gcode_metadata.containers import extract_ufp
 
         return extract_ufp
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

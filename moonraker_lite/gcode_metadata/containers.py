@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from .pictures import identify
-from .thumbnails import write_atomically
+from moonraker_lite.gcode_metadata.pictures import identify
+from moonraker_lite.gcode_metadata.thumbnails import write_atomically
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo

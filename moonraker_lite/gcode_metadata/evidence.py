@@ -11,8 +11,8 @@ import re
 from functools import cached_property
 from itertools import islice
 
-from . import fields
-from .window import EXTRUDING_MOVE, Windows
+from moonraker_lite.gcode_metadata import fields
+from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE, Windows
 
 _COMMENT = re.compile(
     rb"\n[;(]++[ \t*-]*+"

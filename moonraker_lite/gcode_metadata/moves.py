@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from . import fields
-from .evidence import LAYER_MARK, Evidence
-from .rules import Table
-from .window import EXTRUDING_MOVE
+from moonraker_lite.gcode_metadata import fields
+from moonraker_lite.gcode_metadata.evidence import LAYER_MARK, Evidence
+from moonraker_lite.gcode_metadata.rules import Table
+from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE
 
 _HEIGHT_EVENT = re.compile(rb"\n(?:[Gg]9([01])\b|[Gg]0?[0-3][ \t][^\n;(Z]*+Z([+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)))")
 """Absolute or relative mode, or a move with a Z word."""

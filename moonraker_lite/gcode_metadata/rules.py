@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .evidence import Evidence
-from .fields import items, percent_of
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import items, percent_of
 
 Rule: TypeAlias = Callable[[Evidence], Any]
 Table: TypeAlias = Mapping[str, tuple[Rule, ...]]

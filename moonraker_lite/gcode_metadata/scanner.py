@@ -7,12 +7,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import moves, thumbnails
-from .evidence import Evidence
-from .model import Metadata
-from .rules import Table
-from .slicers import recognise
-from .window import Windows
+from moonraker_lite.gcode_metadata import moves, thumbnails
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.model import Metadata
+from moonraker_lite.gcode_metadata.rules import Table
+from moonraker_lite.gcode_metadata.slicers import recognise
+from moonraker_lite.gcode_metadata.window import Windows
 
 
 def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None) -> Metadata:

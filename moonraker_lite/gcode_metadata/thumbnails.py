@@ -6,8 +6,8 @@ import io
 import os
 from pathlib import Path
 
-from .model import Thumbnail
-from .pictures import Picture, find, identify, size_of
+from moonraker_lite.gcode_metadata.model import Thumbnail
+from moonraker_lite.gcode_metadata.pictures import Picture, find, identify, size_of
 
 __all__ = ["find", "store", "write_atomically"]
 

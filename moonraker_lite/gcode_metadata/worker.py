@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from .model import Metadata
-from .scanner import scan
+from moonraker_lite.gcode_metadata.model import Metadata
+from moonraker_lite.gcode_metadata.scanner import scan
 
 MAX_LINE = 64 * 1024
 """Two paths of 4096 bytes each, however they are escaped."""

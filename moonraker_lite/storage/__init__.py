@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .database import Database
-from .documents import Key
-from .errors import SchemaTooNew, StorageError
-from .metadata import MetadataRow, MetadataStore
-from .namespaces import PRIVATE, Namespaces
+from moonraker_lite.storage.database import Database
+from moonraker_lite.storage.documents import Key
+from moonraker_lite.storage.errors import SchemaTooNew, StorageError
+from moonraker_lite.storage.metadata import MetadataRow, MetadataStore
+from moonraker_lite.storage.namespaces import PRIVATE, Namespaces
 
 __all__ = ["PRIVATE", "Database", "Key", "MetadataRow", "MetadataStore", "Namespaces", "SchemaTooNew", "StorageError"]

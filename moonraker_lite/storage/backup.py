@@ -7,9 +7,8 @@ import sqlite3
 from pathlib import Path
 
 from moonraker_lite.errors import BadRequest
-
-from .database import Database
-from .schema import APPLICATION_ID, VERSION, migrate, version_of
+from moonraker_lite.storage.database import Database
+from moonraker_lite.storage.schema import APPLICATION_ID, VERSION, migrate, version_of
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 _NAMESPACES = "SELECT DISTINCT namespace FROM namespace_store ORDER BY namespace"

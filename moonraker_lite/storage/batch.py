@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moonraker_lite.errors import HostError, InsufficientStorage
-
-from .errors import StorageError
+from moonraker_lite.storage.errors import StorageError
 
 Work = Callable[[sqlite3.Connection], Any]
 

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .batch import Outcome, Work, answerable, run_batch
-from .errors import StorageError
-from .opening import open_database
+from moonraker_lite.storage.batch import Outcome, Work, answerable, run_batch
+from moonraker_lite.storage.errors import StorageError
+from moonraker_lite.storage.opening import open_database
 
 T = TypeVar("T")
 Row = tuple[Any, ...]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from .database import Database
-from .documents import is_text
+from moonraker_lite.storage.database import Database
+from moonraker_lite.storage.documents import is_text
 
 _ALL = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata ORDER BY path"
 _ONE = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata WHERE path = ?"

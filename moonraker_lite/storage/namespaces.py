@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from moonraker_lite.errors import BadRequest, NotFound
-
-from .database import Database
-from .documents import Key, Missing, Occupied, dig, is_text, parse_key, plant, prune
+from moonraker_lite.storage.database import Database
+from moonraker_lite.storage.documents import Key, Missing, Occupied, dig, is_text, parse_key, plant, prune
 
 PRIVATE = "host/"
 """Namespaces whose names begin so belong to components: clients neither see nor change them."""

@@ -8,8 +8,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from .errors import StorageError
-from .schema import migrate
+from moonraker_lite.storage.errors import StorageError
+from moonraker_lite.storage.schema import migrate
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _rescue(damaged: Path, conn: sqlite3.Connection) -> int:
-    from .rescue import rescue  # hardly ever needed
+    from moonraker_lite.storage.rescue import rescue  # hardly ever needed
 
     conn.execute("BEGIN IMMEDIATE")
     count = rescue(damaged, conn)

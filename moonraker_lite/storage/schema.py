@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from .errors import SchemaTooNew
+from moonraker_lite.storage.errors import SchemaTooNew
 
 APPLICATION_ID = 0x4D6C6974  # "Mlit": tells our files from other programs' databases
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .authorizer import Authorizer
-from .component import Authorization
-from .settings import AuthorizationSettings
+from moonraker_lite.components.authorization.authorizer import Authorizer
+from moonraker_lite.components.authorization.component import Authorization
+from moonraker_lite.components.authorization.settings import AuthorizationSettings
 
 __all__ = ["Authorization", "AuthorizationSettings", "Authorizer"]

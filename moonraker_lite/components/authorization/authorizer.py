@@ -10,11 +10,11 @@ from moonraker_lite.api.access import API_KEY_USER, TRUSTED_USER
 from moonraker_lite.api.request import User
 from moonraker_lite.errors import Unauthorized
 
-from .addresses import AddressList, behind_proxy, canonical
-from .apikey import matches
-from .origins import Origins, is_own
-from .settings import AuthorizationSettings
-from .tokens import OneShotTokens
+from moonraker_lite.components.authorization.addresses import AddressList, behind_proxy, canonical
+from moonraker_lite.components.authorization.apikey import matches
+from moonraker_lite.components.authorization.origins import Origins, is_own
+from moonraker_lite.components.authorization.settings import AuthorizationSettings
+from moonraker_lite.components.authorization.tokens import OneShotTokens
 
 MAX_REMEMBERED = 1024
 _LOOPBACK = "127.0.0.1"

@@ -18,8 +18,8 @@ from moonraker_lite.errors import BadRequest, Forbidden, InternalError, NotFound
 from moonraker_lite.events import Events
 from moonraker_lite.tasks import TaskOwner
 
-from . import accounts, apikey
-from .accounts import (
+from moonraker_lite.components.authorization import accounts, apikey
+from moonraker_lite.components.authorization.accounts import (
     NO_ACCOUNTS,
     RESERVED,
     AccessInfo,
@@ -31,9 +31,9 @@ from .accounts import (
     UserInfo,
     UserList,
 )
-from .authorizer import Authorizer
-from .names import NameWatcher
-from .settings import AuthorizationSettings
+from moonraker_lite.components.authorization.authorizer import Authorizer
+from moonraker_lite.components.authorization.names import NameWatcher
+from moonraker_lite.components.authorization.settings import AuthorizationSettings
 
 _LOGGER = logging.getLogger(__name__)
 

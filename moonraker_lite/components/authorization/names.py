@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from .addresses import AddressList, canonical
+from moonraker_lite.components.authorization.addresses import AddressList, canonical
 
 _LOGGER = logging.getLogger(__name__)
 REFRESH = 300.0  # seconds between look-ups of all names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .component import Machine
-from .settings import MachineSettings
+from moonraker_lite.components.machine.component import Machine
+from moonraker_lite.components.machine.settings import MachineSettings
 
 __all__ = ["Machine", "MachineSettings"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from . import facts
-from .monitor import LoopLag
-from .network import CanInterface, NetworkInterface
-from .samples import MemoryUsage, ProcessUsage, Traffic
-from .services import ServiceState
-from .throttle import Throttled
+from moonraker_lite.components.machine import facts
+from moonraker_lite.components.machine.monitor import LoopLag
+from moonraker_lite.components.machine.network import CanInterface, NetworkInterface
+from moonraker_lite.components.machine.samples import MemoryUsage, ProcessUsage, Traffic
+from moonraker_lite.components.machine.services import ServiceState
+from moonraker_lite.components.machine.throttle import Throttled
 
 
 class SystemInfo(msgspec.Struct, frozen=True):

@@ -21,8 +21,8 @@ from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient
 from moonraker_lite.tasks import TaskOwner
 
-from . import facts, peripherals
-from .answers import (
+from moonraker_lite.components.machine import facts, peripherals
+from moonraker_lite.components.machine.answers import (
     CanParams,
     Notification,
     PasswordParams,
@@ -34,13 +34,13 @@ from .answers import (
     SystemInfo,
     SystemInfoAnswer,
 )
-from .canbus import CanNode, find_nodes
-from .monitor import Monitor
-from .network import can_interfaces, interfaces
-from .samples import Sample, Sampler
-from .services import Action, ServiceState, allowed_names, find_provider, unit_of
-from .settings import MachineSettings
-from .throttle import Throttled, ThrottleWatch
+from moonraker_lite.components.machine.canbus import CanNode, find_nodes
+from moonraker_lite.components.machine.monitor import Monitor
+from moonraker_lite.components.machine.network import can_interfaces, interfaces
+from moonraker_lite.components.machine.samples import Sample, Sampler
+from moonraker_lite.components.machine.services import Action, ServiceState, allowed_names, find_provider, unit_of
+from moonraker_lite.components.machine.settings import MachineSettings
+from moonraker_lite.components.machine.throttle import Throttled, ThrottleWatch
 
 FOLLOW_UP = (0.5, 2.0, 5.0)  # seconds after an action at which the states of services are looked at again
 SERVICES_AGE = 2.0  # seconds for which the states of services are good enough for another client

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from .kernel import ROOT, names_in, number_of, text_of
+from moonraker_lite.components.machine.kernel import ROOT, names_in, number_of, text_of
 
 _ESCAPED = re.compile(r"\\(.)")
 _RELEASE_LINE = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from .samples import ProcessUsage, Sample, Sampler
+from moonraker_lite.components.machine.samples import ProcessUsage, Sample, Sampler
 
 HISTORY = 30  # looks that are kept, as in Moonraker
 TICK = 0.25  # seconds

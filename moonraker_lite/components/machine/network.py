@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from .kernel import ROOT, link_name, names_in, number_of, text_of
+from moonraker_lite.components.machine.kernel import ROOT, link_name, names_in, number_of, text_of
 
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h
 _RTM_GETADDR, _RTM_NEWADDR, _NLMSG_ERROR, _NLMSG_DONE = 22, 20, 2, 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from .kernel import ROOT, link_name, names_in, number_of, text_of
+from moonraker_lite.components.machine.kernel import ROOT, link_name, names_in, number_of, text_of
 
 # USB-IF, "USB Class Codes".
 _USB_CLASSES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .kernel import ROOT, names_in, number_of, text_of
+from moonraker_lite.components.machine.kernel import ROOT, names_in, number_of, text_of
 
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 TOO_SHORT = 0.1  # seconds between two looks in which a rate would mean nothing

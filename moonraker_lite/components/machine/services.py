@@ -13,7 +13,7 @@ import msgspec
 
 from moonraker_lite.errors import BadRequest, Unavailable
 
-from .kernel import ROOT, text_of
+from moonraker_lite.components.machine.kernel import ROOT, text_of
 
 Action = Literal["start", "stop", "restart"]
 TIMEOUT = 30.0  # seconds that systemctl may take

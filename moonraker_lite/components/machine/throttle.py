@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from .kernel import ROOT, number_of
+from moonraker_lite.components.machine.kernel import ROOT, number_of
 
 PERIOD = 5.0  # seconds between two looks
 TIMEOUT = 3.0  # seconds that vcgencmd may take

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .component import OctoPrintCompat
-from .settings import OctoPrintSettings
+from moonraker_lite.components.octoprint_compat.component import OctoPrintCompat
+from moonraker_lite.components.octoprint_compat.settings import OctoPrintSettings
 
 __all__ = ["OctoPrintCompat", "OctoPrintSettings"]

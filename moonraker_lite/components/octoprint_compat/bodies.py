@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from .settings import OctoPrintSettings
+from moonraker_lite.components.octoprint_compat.settings import OctoPrintSettings
 
 
 class Version(msgspec.Struct, frozen=True):

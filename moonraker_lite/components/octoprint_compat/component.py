@@ -19,9 +19,9 @@ from moonraker_lite.components.printer import Printer
 from moonraker_lite.errors import BadRequest, Conflict, HostError, Unavailable
 from moonraker_lite.klippy import KlippyClient, KlippyError, StatusHub
 
-from . import bodies
-from .settings import OctoPrintSettings
-from .status import PrinterWatch
+from moonraker_lite.components.octoprint_compat import bodies
+from moonraker_lite.components.octoprint_compat.settings import OctoPrintSettings
+from moonraker_lite.components.octoprint_compat.status import PrinterWatch
 
 SERVER_VERSION = "1.5.0"
 API_VERSION = "0.1"

@@ -7,7 +7,7 @@ from typing import Any
 
 from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
 
-from .bodies import PrinterStatus, Temperature, state_info
+from moonraker_lite.components.octoprint_compat.bodies import PrinterStatus, Temperature, state_info
 
 # A print that was cancelled or failed leaves "Error" until the next one, as Moonraker has it.
 _STATES = {"standby": "Operational", "printing": "Printing", "paused": "Paused", "complete": "Operational"}

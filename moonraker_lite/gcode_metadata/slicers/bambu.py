@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from ..evidence import Evidence
-from ..fields import duration, integer, integers, number, numbers, total
-from ..rules import Comment, OfTool, Slicer, Table, extend
-from . import slic3r
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import duration, integer, integers, number, numbers, total
+from moonraker_lite.gcode_metadata.rules import Comment, OfTool, Slicer, Table, extend
+from moonraker_lite.gcode_metadata.slicers import slic3r
 
 _TOTAL_TIME = re.compile(rb"total estimated time:\s*([^;]*)")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ..evidence import Evidence
-from ..fields import (
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import (
     duration,
     each_millimetres,
     grams,
@@ -20,7 +20,7 @@ from ..fields import (
     some_text,
     some_total,
 )
-from ..rules import Comment, OfTool, Slicer, Table, extend
+from moonraker_lite.gcode_metadata.rules import Comment, OfTool, Slicer, Table, extend
 
 _OLD_LAYER_HEIGHT = re.compile(rb"Layer height:\s*([\d.]+)")
 

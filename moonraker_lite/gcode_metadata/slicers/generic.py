@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import moves
-from ..rules import Slicer, extend
-from . import bambu, cura
+from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata.rules import Slicer, extend
+from moonraker_lite.gcode_metadata.slicers import bambu, cura
 
 _MOVES = {
     "object_height": (moves.layer_change_height, moves.printed_height, moves.drawn_height),

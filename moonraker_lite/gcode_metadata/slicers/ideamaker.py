@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from .. import moves
-from ..evidence import Evidence
-from ..fields import MAX_ITEMS, number, numbers, positive
-from ..rules import Comment, Slicer, Table
+from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import MAX_ITEMS, number, numbers, positive
+from moonraker_lite.gcode_metadata.rules import Comment, Slicer, Table
 
 _LAYER_THICKNESS = re.compile(rb"\n;LAYER:([01])\r?\n;Z:[^\n]*\n;HEIGHT:(\d+\.?\d*)")
 _MAX_TOOLS = 8

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import moves
-from ..evidence import Evidence
-from ..fields import minutes, number, positive, some_text
-from ..rules import Comment, Slicer, Table, extend
-from . import slic3r
+from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import minutes, number, positive, some_text
+from moonraker_lite.gcode_metadata.rules import Comment, Slicer, Table, extend
+from moonraker_lite.gcode_metadata.slicers import slic3r
 
 
 def _filament(evidence: Evidence) -> float | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import moves
-from ..evidence import Evidence
-from ..fields import duration, integer, number, positive, some_text
-from ..rules import Comment, Slicer, Table
+from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import duration, integer, number, positive, some_text
+from moonraker_lite.gcode_metadata.rules import Comment, Slicer, Table
 
 
 def _icesl_first_layer(evidence: Evidence) -> float | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import moves
-from ..evidence import Evidence
-from ..fields import duration, items, number, positive, text
-from ..rules import Comment, OfTool, Slicer, Table
+from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import duration, items, number, positive, text
+from moonraker_lite.gcode_metadata.rules import Comment, OfTool, Slicer, Table
 
 
 def _setpoint(evidence: Evidence, *, bed: bool) -> float | None:

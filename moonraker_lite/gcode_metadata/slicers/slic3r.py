@@ -5,8 +5,8 @@ Facts stand in a footer of `; key = value` lines: first what was computed, then 
 
 from __future__ import annotations
 
-from ..evidence import Evidence
-from ..fields import (
+from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.fields import (
     colors,
     duration,
     integer,
@@ -20,7 +20,16 @@ from ..fields import (
     total,
     unquoted,
 )
-from ..rules import Comment, EachLine, OfTool, PercentOf, Slicer, Table, extend, nothing_listed
+from moonraker_lite.gcode_metadata.rules import (
+    Comment,
+    EachLine,
+    OfTool,
+    PercentOf,
+    Slicer,
+    Table,
+    extend,
+    nothing_listed,
+)
 
 
 def several_tools(evidence: Evidence) -> list[int] | None:
