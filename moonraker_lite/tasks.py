@@ -27,6 +27,10 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
+    def __len__(self) -> int:
+        """How many run now."""
+        return len(self._tasks)
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

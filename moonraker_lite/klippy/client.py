@@ -16,6 +16,7 @@ from moonraker_lite.klippy.listener import KlippyListener, Objects, RemoteMethod
 from moonraker_lite.klippy.pending import PendingRequests
 from moonraker_lite.klippy.remote import RemoteMethods
 from moonraker_lite.klippy.state import KlippyInfo, KlippyState, parse_info, parse_state
+from moonraker_lite.tasks import TaskOwner
 
 RETRY_MIN = 0.25  # s until the first new attempt to connect; doubles up to RETRY_MAX
 RETRY_MAX = 2.0
@@ -55,7 +56,7 @@ class KlippyClient:
         self._remote = RemoteMethods()
         self._reported = (KlippyState.STARTUP, "")  # what the back end last said; becomes `state` once we are set up
         self._writer: asyncio.StreamWriter | None = None
-        self._runner: asyncio.Task[None] | None = None
+        self._tasks = TaskOwner("klippy")
         self._complained = ""
 
     @property
@@ -70,16 +71,12 @@ class KlippyClient:
 
     async def start(self) -> None:
         """Begin connecting in the background; returns at once."""
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run(), name="klippy connection")
+        if not self._tasks:
+            self._tasks.spawn(self._run(), "connection")
 
     async def close(self) -> None:
         """Close the connection, fail what is pending, and end the background tasks."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await runner
+        await self._tasks.close()
         await self._remote.close()
 
     async def request(self, method: str, params: dict[str, Any] | None = None, *, timeout: float | None = None) -> Any:
@@ -139,7 +136,7 @@ class KlippyClient:
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One connection from its first to its last byte. True if it came as far as being set up."""
         self._writer = writer
-        setup = asyncio.create_task(self._set_up_or_hang_up(writer), name="klippy set-up")
+        setup = self._tasks.spawn(self._set_up_or_hang_up(writer), "set-up")
         try:
             await self._read(reader)
             return self.state not in (KlippyState.DISCONNECTED, KlippyState.STARTUP)

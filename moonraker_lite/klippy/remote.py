@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from typing import Any
 
 from moonraker_lite.klippy.listener import RemoteMethod
+from moonraker_lite.tasks import TaskOwner
 
 MAX_RUNNING = 64  # coroutine handlers at the same time; more are dropped with a warning
 
@@ -19,7 +19,7 @@ class RemoteMethods:
 
     def __init__(self) -> None:
         self._handlers: dict[str, RemoteMethod] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskOwner("remote methods")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,16 +41,11 @@ class RemoteMethods:
         elif len(self._tasks) >= MAX_RUNNING:
             _LOGGER.warning("The printer called %s too often, this call is dropped", name)
         else:
-            task = asyncio.create_task(self._run_async(name, handler, params), name=f"remote method {name}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._run_async(name, handler, params), name)
 
     async def close(self) -> None:
         """End the handlers that still run."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _run(self, name: str, handler: RemoteMethod, params: dict[str, Any]) -> None:
         try:
