@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from moonraker_lite.api.access import API_KEY_USER, TRUSTED_USER
 from moonraker_lite.api.request import User
-from moonraker_lite.errors import Unauthorized
-
 from moonraker_lite.components.authorization.addresses import AddressList, behind_proxy, canonical
 from moonraker_lite.components.authorization.apikey import matches
 from moonraker_lite.components.authorization.origins import Origins, is_own
 from moonraker_lite.components.authorization.settings import AuthorizationSettings
 from moonraker_lite.components.authorization.tokens import OneShotTokens
+from moonraker_lite.errors import Unauthorized
 
 MAX_REMEMBERED = 1024
 _LOOPBACK = "127.0.0.1"

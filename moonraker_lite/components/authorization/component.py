@@ -13,11 +13,6 @@ from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.lockdown import AccessGate
 from moonraker_lite.api.request import Request, User
 from moonraker_lite.component import Component
-from moonraker_lite.datapath import DataPath
-from moonraker_lite.errors import BadRequest, Forbidden, InternalError, NotFound, Unauthorized
-from moonraker_lite.events import Events
-from moonraker_lite.tasks import TaskOwner
-
 from moonraker_lite.components.authorization import accounts, apikey
 from moonraker_lite.components.authorization.accounts import (
     NO_ACCOUNTS,
@@ -34,6 +29,10 @@ from moonraker_lite.components.authorization.accounts import (
 from moonraker_lite.components.authorization.authorizer import Authorizer
 from moonraker_lite.components.authorization.names import NameWatcher
 from moonraker_lite.components.authorization.settings import AuthorizationSettings
+from moonraker_lite.datapath import DataPath
+from moonraker_lite.errors import BadRequest, Forbidden, InternalError, NotFound, Unauthorized
+from moonraker_lite.events import Events
+from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,9 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from moonraker_lite.errors import BadRequest, Unavailable
-
 from moonraker_lite.components.machine.kernel import ROOT, text_of
+from moonraker_lite.errors import BadRequest, Unavailable
 
 Action = Literal["start", "stop", "restart"]
 TIMEOUT = 30.0  # seconds that systemctl may take

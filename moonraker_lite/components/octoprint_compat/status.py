@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
-
 from moonraker_lite.components.octoprint_compat.bodies import PrinterStatus, Temperature, state_info
+from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
 
 # A print that was cancelled or failed leaves "Error" until the next one, as Moonraker has it.
 _STATES = {"standby": "Operational", "printing": "Printing", "paused": "Paused", "complete": "Operational"}
