@@ -112,7 +112,7 @@ class Bench:
         body = server_info_body(servers[0])
         with bare_tornado(self.rig / "bare", body, uvloop=not self.args.no_uvloop) as bare:
             targets = measure_calls.targets_of(servers, bare)
-            measure_calls.measure_calls(self.report, targets, 5 if self.quick else 13)
+            measure_calls.measure_calls(self.report, targets, 7 if self.quick else 21)
 
     def _transfer(self, servers: list[Server]) -> None:
         big = self.rig / "big.gcode"

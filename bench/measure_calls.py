@@ -16,7 +16,7 @@ from bench.readings import cpu_seconds
 from bench.report import Report
 from bench.servers import Server
 
-SLICE_SECONDS = 0.4  # short and many: what else the machine does hits all targets alike
+SLICE_SECONDS = 0.3  # short and many: what else the machine does hits all targets alike
 
 
 class Target(msgspec.Struct, frozen=True):
