@@ -14,10 +14,10 @@ from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
+from moonraker_lite.components.printer import Printer
 from moonraker_lite.datapath import DataPath
 from moonraker_lite.errors import BadRequest, Conflict, Forbidden, NotFound
 from moonraker_lite.gcode_metadata.model import SCANNER_VERSION
-from moonraker_lite.klippy import StatusHub
 from moonraker_lite.storage import PRIVATE, Database, MetadataStore, Namespaces, backup
 from moonraker_lite.storage.documents import Missing, dig, parse_key
 from moonraker_lite.storage.namespaces import missing_key
@@ -95,14 +95,14 @@ class DatabaseApi(Component, section="database"):
     """Opens the namespaces to clients. Backups lie in `<data>/backup/database`, as Moonraker's."""
 
     def __init__(
-        self, settings: DatabaseSettings, db: Database, data: DataPath, facts: HostFacts, hub: StatusHub
+        self, settings: DatabaseSettings, db: Database, data: DataPath, facts: HostFacts, printer: Printer
     ) -> None:
         self._db = db
         self._namespaces = Namespaces(db)
         self._metadata = MetadataStore(db)
         self._backups = data.root / "backup" / "database"
         self._facts = facts
-        self._hub = hub
+        self._printer = printer
 
     async def start(self) -> None:
         """Fill in what clients read of the server itself in its own namespace."""
@@ -156,7 +156,7 @@ class DatabaseApi(Component, section="database"):
         self._check_idle()
         name = params.filename if params.filename is not None else time.strftime("sqldb-backup-%Y%m%d-%H%M%S.db")
         path = self._path(name)
-        self._backups.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(self._backups.mkdir, parents=True, exist_ok=True, mode=0o700)
         await backup.save(self._db, path)
         return BackupAnswer(str(path))
 
@@ -164,9 +164,9 @@ class DatabaseApi(Component, section="database"):
     async def delete_backup(self, request: Request, params: BackupParams) -> BackupAnswer:
         """Remove a copy."""
         path = self._path(params.filename)
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             raise NotFound(f"Backup file {params.filename} does not exist")
-        path.unlink()
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         return BackupAnswer(str(path))
 
     @endpoint("POST", "/server/database/restore", rpc="server.database.restore")
@@ -174,7 +174,7 @@ class DatabaseApi(Component, section="database"):
         """Replace everything by a copy. The host restarts afterwards, so that nobody works on with what was."""
         self._check_idle()
         path = self._path(params.filename)
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             raise BadRequest(f"Restoration File {path} does not exist")
         answer = RestoreAnswer(*await backup.restore(self._db, path))
         if self._facts.restart is not None:
@@ -203,7 +203,7 @@ class DatabaseApi(Component, section="database"):
         return path
 
     def _check_idle(self) -> None:
-        if self._hub.value("print_stats", "state") == "printing":
+        if self._printer.print_state == "printing":
             raise Conflict("Not while printing: this makes every other access to the database wait")
 
 

@@ -254,8 +254,8 @@ class JobQueue(Component, section="job_queue"):
         return QueueState.READY if self._settings.automatic_transition else QueueState.PAUSED
 
     def _can_print(self) -> bool:
-        busy = self._hub.value("print_stats", "state") in (None, "printing", "paused")
-        return self._klippy.state is KlippyState.READY and not busy
+        known = self._klippy.state is KlippyState.READY and self._printer.print_state is not None
+        return known and not self._printer.busy
 
     def _pause(self) -> None:
         loading, self._loading = self._loading, None

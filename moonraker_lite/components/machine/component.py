@@ -15,12 +15,6 @@ from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.api.request import Request
 from moonraker_lite.component import Component
-from moonraker_lite.datapath import DataPath
-from moonraker_lite.errors import BadRequest, HostError, Unavailable
-from moonraker_lite.events import Events
-from moonraker_lite.klippy import KlippyClient
-from moonraker_lite.tasks import TaskOwner
-
 from moonraker_lite.components.machine import facts, peripherals
 from moonraker_lite.components.machine.answers import (
     CanParams,
@@ -41,6 +35,11 @@ from moonraker_lite.components.machine.samples import Sample, Sampler
 from moonraker_lite.components.machine.services import Action, ServiceState, allowed_names, find_provider, unit_of
 from moonraker_lite.components.machine.settings import MachineSettings
 from moonraker_lite.components.machine.throttle import Throttled, ThrottleWatch
+from moonraker_lite.datapath import DataPath
+from moonraker_lite.errors import BadRequest, HostError, Unavailable
+from moonraker_lite.events import Events
+from moonraker_lite.klippy import KlippyClient
+from moonraker_lite.tasks import TaskOwner
 
 FOLLOW_UP = (0.5, 2.0, 5.0)  # seconds after an action at which the states of services are looked at again
 SERVICES_AGE = 2.0  # seconds for which the states of services are good enough for another client
@@ -90,7 +89,7 @@ class Machine(Component, section="machine"):
         """What the machine is: processor, system, network, services."""
         await self._look_at_services(SERVICES_AGE)
         if self._fixed is None:
-            self._fixed = facts.cpu_info(), facts.distribution(), facts.virtualization()
+            self._fixed = await asyncio.to_thread(_fixed_facts)
         cpu, distribution, virtualization = self._fixed
         return SystemInfoAnswer(
             SystemInfo(
@@ -240,6 +239,11 @@ class Machine(Component, section="machine"):
 
     def _throttled(self, state: Throttled) -> None:
         self._events.notify("cpu_throttled", state)
+
+
+def _fixed_facts() -> tuple[facts.CpuInfo, facts.Distribution, facts.Virtualization]:
+    """What does not change while the machine runs; some of it is read from the disk."""
+    return facts.cpu_info(), facts.distribution(), facts.virtualization()
 
 
 def _user_name() -> str:

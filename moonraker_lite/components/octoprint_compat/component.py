@@ -15,13 +15,12 @@ from moonraker_lite.api.replies import Reply
 from moonraker_lite.api.request import BodySink, Request
 from moonraker_lite.component import Component
 from moonraker_lite.components.file_manager.manager import FileManager
-from moonraker_lite.components.printer import Printer
-from moonraker_lite.errors import BadRequest, Conflict, HostError, Unavailable
-from moonraker_lite.klippy import KlippyClient, KlippyError, StatusHub
-
 from moonraker_lite.components.octoprint_compat import bodies
 from moonraker_lite.components.octoprint_compat.settings import OctoPrintSettings
 from moonraker_lite.components.octoprint_compat.status import PrinterWatch
+from moonraker_lite.components.printer import Printer
+from moonraker_lite.errors import BadRequest, Conflict, HostError, Unavailable
+from moonraker_lite.klippy import KlippyClient, KlippyError, StatusHub
 
 SERVER_VERSION = "1.5.0"
 API_VERSION = "0.1"
@@ -134,10 +133,8 @@ class OctoPrintCompat(Component, section="octoprint_compat"):
         if not self._files.exists(params.filename):
             raise BadRequest("File does not exist")
         if params.print:
-            if self._watch.state in ("Printing", "Paused"):
-                raise Conflict("The printer is busy with another print")
             try:
-                await self._printer.start_print(params.filename, request.user.name if request.user else None)
+                await self._printer.start_print_if_idle(params.filename, request.user.name if request.user else None)
             except (KlippyError, Unavailable) as error:
                 raise Conflict(error.message) from None
         return Reply(None, 204)

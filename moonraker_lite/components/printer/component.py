@@ -19,7 +19,7 @@ from moonraker_lite.component import Component
 from moonraker_lite.components.printer.announced import AnnouncedEndpoints
 from moonraker_lite.components.printer.arguments import connection_id, no_connection, print_script, wanted_objects
 from moonraker_lite.datapath import DataPath
-from moonraker_lite.errors import HostError, Unavailable
+from moonraker_lite.errors import Conflict, HostError, Unavailable
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
 from moonraker_lite.klippy.client import LOST
@@ -78,6 +78,7 @@ class Printer(Component, section="klippy_apis"):
         self._ends = [
             self._events.subscribe(KlippyStateChanged, self._on_state),
             self._events.subscribe(GcodeResponse, lambda event: self._events.notify("gcode_response", event.text)),
+            self._hub.watch({"print_stats": ["state"]}, lambda _changed, _eventtime: None),  # see print_state
         ]
 
     async def stop(self) -> None:
@@ -90,6 +91,27 @@ class Printer(Component, section="klippy_apis"):
     def before_ready(self, preparation: Preparation) -> None:
         """Run `preparation` whenever the printer has become ready, before clients are told so."""
         self._preparations.append(preparation)
+
+    @property
+    def print_state(self) -> str | None:
+        """standby, printing, paused, complete, cancelled or error; None while the printer has not said."""
+        state = self._hub.value("print_stats", "state")
+        return state if isinstance(state, str) else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a print runs or is paused."""
+        return self.print_state in ("printing", "paused")
+
+    async def start_print_if_idle(self, filename: str, user: str | None = None) -> None:
+        """As `start_print`, but never in place of a paused print, which Klipper would end for it.
+
+        Raises:
+            Conflict: something is printing or paused. KlippyError, Unavailable, BadRequest: as `start_print`.
+        """
+        if self.busy:
+            raise Conflict(f"The printer is {self.print_state}")
+        await self.start_print(filename, user)
 
     async def start_print(self, filename: str, user: str | None = None) -> None:
         """Start printing a file (path relative to the gcodes folder) on behalf of `user`.
