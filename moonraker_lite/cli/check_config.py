@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,9 +34,6 @@ def run(args: argparse.Namespace, *, sections: Sections | None = None) -> int:
     """
     data_path: Path = args.datapath.expanduser()
     path: Path = (args.configfile or data_path / "config" / "moonraker.conf").expanduser()
-    if not path.exists():
-        print(f"error: {path} does not exist", file=sys.stderr)
-        return 1
     config = load_config(path, data_path=data_path)
     check(config, (*_OWN_SECTIONS, *(component_sections() if sections is None else sections)))
     errors = [str(error) for error in config.errors]

@@ -22,7 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def load_config(path: Path, *, data_path: Path | None = None) -> Config:
-    """Read a configuration; never raises for bad content. A missing file gives an empty Config.
+    """Read a configuration; never raises. A missing file gives an empty Config with an error.
 
     `data_path` is where `moonraker.secrets` lies and what `{data_path}` means in templates; by default the parent of
     the file's folder when that is called `config`, else the folder itself.

@@ -45,10 +45,9 @@ class Reading(NamedTuple):
 
 
 def read_files(main: Path) -> Reading:
-    """Read the main file and all that it includes. Never raises; a missing main file is an empty reading."""
+    """Read the main file and all that it includes. Never raises; a file that is missing is one of the errors."""
     reader = _Reader(main)
-    if os.path.lexists(main):
-        reader.read(main)
+    reader.read(main)
     return reader.result
 
 

@@ -52,7 +52,7 @@ def test_warnings_alone_are_no_failure(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_missing_file_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check("-c", str(tmp_path / "none.conf")) == 1
-    assert "does not exist" in capsys.readouterr().err
+    assert "none.conf: the file cannot be read: No such file or directory" in capsys.readouterr().out
 
 
 def test_the_sections_of_the_real_components_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,10 +33,11 @@ def errors(config: Config) -> list[str]:
     return [str(error) for error in config.errors]
 
 
-def test_a_missing_file_is_an_empty_configuration(folder: Path) -> None:
+def test_a_missing_file_is_an_empty_configuration_and_said(folder: Path) -> None:
     config = load_config(folder / "none" / "moonraker.conf")
     assert config.path == folder / "none" / "moonraker.conf"
-    assert (config.sections(), config.errors, config.warnings(), config.files()) == ([], [], [], [])
+    assert (config.sections(), config.files()) == ([], [])
+    assert config.warnings() == ["moonraker.conf: the file cannot be read: No such file or directory"]
     assert config.original() == {"DEFAULT": {}}
 
 
