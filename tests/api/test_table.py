@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonraker_lite.api.endpoint import endpoint, endpoints_of
+from moonraker_lite.api.endpoint import annotations_of, endpoint, endpoints_of
 from moonraker_lite.api.params import decode, parse_query
 from moonraker_lite.api.request import Request, User
 from moonraker_lite.api.table import ApiTable
@@ -84,6 +85,14 @@ def test_signature_of_an_endpoint_is_checked() -> None:
 
     with pytest.raises(TypeError, match="Request"):
         list(endpoints_of(Wrong(), "wrong"))
+
+
+def test_annotations_are_those_that_typing_tells() -> None:
+    def plain(request: Request, params: Params) -> None: ...
+    def compound(request: Request) -> dict[str, list[int]]: ...
+
+    for function in (plain, compound, table, endpoints_of, lambda: 0):
+        assert annotations_of(function) == typing.get_type_hints(function)
 
 
 @given(st.sampled_from(["GET", "POST", "DELETE", "PATCH"]), st.text(max_size=40))
