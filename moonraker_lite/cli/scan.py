@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scan and print. 1 when any file is missing or cannot be read; the others are still shown."""
+    if args.thumbnails is not None:
+        try:
+            args.thumbnails.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"Pictures cannot be written to {args.thumbnails}: {error.strerror}.", file=sys.stderr)
+            return 1
     complaints: list[str] = []
     paths = list(dict.fromkeys(_expand(args.files, complaints.append)))
     results = [

@@ -38,7 +38,7 @@ async def _serve(args: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         on_executed = None
         if args.log:
-            log = stack.enter_context(open(args.log, "w", encoding="utf-8"))
+            log = stack.enter_context(open(args.log, "w", encoding="utf-8", buffering=1))
 
             def on_executed(line: str) -> None:
                 log.write(line + "\n")

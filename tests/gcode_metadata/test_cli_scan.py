@@ -67,6 +67,11 @@ def test_pictures_to_a_folder(gcodes: Path, tmp_path: Path, capsys: pytest.Captu
     assert len(shown) == 3
 
 
+def test_pictures_that_cannot_be_written_are_complained_of(gcodes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--thumbnails", gcodes / "prusaslicer.gcode", gcodes / "prusaslicer.gcode") == 1
+    assert "Pictures cannot be written" in capsys.readouterr().err
+
+
 def test_container(gcodes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "box.ufp"
     with zipfile.ZipFile(path, "w") as archive:
