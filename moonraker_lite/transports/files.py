@@ -14,9 +14,11 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
 
 from moonraker_lite.api.replies import FileReply
 from moonraker_lite.errors import Forbidden, NotFound
+from moonraker_lite.transports.patience import STALL_SECONDS
 from moonraker_lite.transports.ranges import Unsatisfiable, not_modified, parse_range
 
-_BLOCK = 1024 * 1024
+_SHARED = 4 * 1024 * 1024  # bytes that all blocks together should have
+_SMALLEST, _LARGEST = 16 * 1024, 1024 * 1024
 
 
 def content_disposition(name: str) -> str:
@@ -59,14 +61,19 @@ def open_regular(reply: FileReply) -> tuple[BinaryIO, os.stat_result]:
     return handle, status
 
 
+def block_size(files: int) -> int:
+    """Bytes to read ahead of each client while this many files are sent: many slow clients must not fill the memory."""
+    return min(_LARGEST, max(_SMALLEST, _SHARED // files))
+
+
 async def send_file(
-    connection: HTTPConnection, verb: str, asked: HTTPHeaders, reply: FileReply, headers: HTTPHeaders
+    connection: HTTPConnection, verb: str, asked: HTTPHeaders, reply: FileReply, headers: HTTPHeaders, block: int
 ) -> None:
-    """Answer a GET or HEAD with a file.
+    """Answer a GET or HEAD with a file, read by `block` bytes.
 
     Raises:
         NotFound, Forbidden: nothing has been sent yet.
-        StreamClosedError: the client went away; the file is closed.
+        StreamClosedError: the client went away; TimeoutError: it takes nothing. The file is closed.
     """
     handle, status = await asyncio.to_thread(open_regular, reply)
     try:
@@ -99,17 +106,17 @@ async def send_file(
         started = connection.write_headers(line, headers)
         if verb != "HEAD" and end > start:
             await started
-            await _send_body(connection, handle, start, end)
+            await _send_body(connection, handle, start, end, block)
     finally:
         handle.close()
 
 
-async def _send_body(connection: HTTPConnection, handle: BinaryIO, start: int, end: int) -> None:
+async def _send_body(connection: HTTPConnection, handle: BinaryIO, start: int, end: int, size: int) -> None:
     loop = asyncio.get_running_loop()
     descriptor = handle.fileno()
 
     def read(offset: int) -> bytes:
-        return os.pread(descriptor, min(_BLOCK, end - offset), offset)
+        return os.pread(descriptor, min(size, end - offset), offset)
 
     ahead = loop.run_in_executor(None, read, start)
     try:
@@ -120,7 +127,8 @@ async def _send_body(connection: HTTPConnection, handle: BinaryIO, start: int, e
             start += len(block)
             if start < end:
                 ahead = loop.run_in_executor(None, read, start)
-            await connection.write(block)
+            async with asyncio.timeout(STALL_SECONDS):
+                await connection.write(block)
     finally:
         if not ahead.done():
             await asyncio.wait([ahead])  # the descriptor must not be closed (and reused) under a running read

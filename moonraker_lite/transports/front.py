@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
     HTTPHeaders,
@@ -18,12 +22,19 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
+from tornado.iostream import IOStream
 
-from moonraker_lite.transports.http import BODY_CHUNK, HttpApi, HttpCall
+from moonraker_lite.transports.http import BODY_CHUNK, BODY_SECONDS, HttpApi, HttpCall
 
 if TYPE_CHECKING:
     from tornado.web import Application
 
+_LOGGER = logging.getLogger(__name__)
+
+# Connections at a time, websockets not counted. A new one takes the place of that on which nothing has happened for
+# longest, so that clients which are slow on purpose keep nobody out.
+MAX_CONNECTIONS = 1000
+WARN_SECONDS = 60.0
 # Tornado clears a new buffer of this size for every read, so it is small until a body is streamed.
 READ_CHUNK = 16 * 1024
 WEBSOCKET_PATHS = frozenset(("/websocket", "/klippysocket"))
@@ -36,14 +47,39 @@ class Front(HTTPServerConnectionDelegate):
         """`make_websockets` is called for the first handshake: until then the modules for it need not be there."""
         self.api = api
         self._make_websockets = make_websockets
+        # In the order of what last came from their clients.
+        self._streams: WeakKeyDictionary[HTTP1ServerConnection, IOStream] = WeakKeyDictionary()
+        self._warned = 0.0
 
     @cached_property
     def websockets(self) -> Application:
         return self._make_websockets()
 
-    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+    def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         request_conn.stream.read_chunk_size = READ_CHUNK
+        self._streams[server_conn] = request_conn.stream
         return _Chooser(self, server_conn, request_conn)
+
+    def heard_of(self, server_conn: HTTP1ServerConnection) -> None:
+        """Something came from the client of this connection."""
+        stream = self._streams.pop(server_conn, None)
+        if stream is not None:
+            self._streams[server_conn] = stream
+
+    def let_go(self, server_conn: HTTP1ServerConnection) -> None:
+        """This connection is a websocket's now."""
+        self._streams.pop(server_conn, None)
+
+    def make_room(self) -> None:
+        """Close the connection of which we have not heard for longest."""
+        now = time.monotonic()
+        if now - self._warned > WARN_SECONDS:
+            self._warned = now
+            _LOGGER.warning("%d connections at once: the quietest are closed", MAX_CONNECTIONS)
+        for server_conn, stream in self._streams.items():
+            del self._streams[server_conn]
+            stream.close()
+            return
 
 
 class _Chooser(HttpCall):
@@ -51,7 +87,7 @@ class _Chooser(HttpCall):
 
     __slots__ = ("_front", "_other", "_server")
 
-    def __init__(self, front: Front, server_conn: object, connection: Any) -> None:
+    def __init__(self, front: Front, server_conn: HTTP1ServerConnection, connection: Any) -> None:
         super().__init__(front.api, connection)
         self._front = front
         self._server = server_conn
@@ -63,6 +99,7 @@ class _Chooser(HttpCall):
         assert isinstance(start_line, RequestStartLine)
         if start_line.path.partition("?")[0] not in WEBSOCKET_PATHS:
             return super().headers_received(start_line, headers)
+        self._front.let_go(self._server)
         request = HTTPServerRequest(
             connection=self._conn, server_connection=self._server, start_line=start_line, headers=headers
         )
@@ -72,12 +109,14 @@ class _Chooser(HttpCall):
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._other is not None:
             return self._other.data_received(chunk)
+        self._front.heard_of(self._server)
         return super().data_received(chunk)
 
     def finish(self) -> None:
         if self._other is not None:
             self._other.finish()
         else:
+            self._front.heard_of(self._server)
             super().finish()
 
     def on_connection_close(self) -> None:
@@ -85,6 +124,17 @@ class _Chooser(HttpCall):
             self._other.on_connection_close()
         else:
             super().on_connection_close()
+
+
+class _Server(HTTPServer):
+    """Tornado's server, with a bound on the connections."""
+
+    front: Front
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self.front.make_room()
+        super().handle_stream(stream, address)
 
 
 class FrontServer:
@@ -101,14 +151,16 @@ class FrontServer:
             OSError: the port is taken, or not ours to use.
         """
         listener = _bind(host, port)
-        server = HTTPServer(
+        server = _Server(
             self._front,
             ssl_options=tls,
             chunk_size=BODY_CHUNK,
             max_body_size=1 << 20,
+            body_timeout=BODY_SECONDS,
             max_buffer_size=8 * 1024 * 1024,
             idle_connection_timeout=300,
         )
+        server.front = self._front
         server.add_sockets([listener])
         self._servers.append(server)
         bound: int = listener.getsockname()[1]

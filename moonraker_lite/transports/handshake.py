@@ -16,6 +16,14 @@ class GuardedSocket(WebSocketHandler):
     def initialize(self, access: AccessPolicy) -> None:
         self.access = access
 
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "moonraker-lite")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """What Tornado refuses by itself, in the form of all other answers."""
+        self.finish({"error": {"code": status_code, "message": self._reason}})
+
     def check_origin(self, origin: str) -> bool:
         return self.access.same_site(self.request.headers)
 

@@ -15,7 +15,6 @@ from functools import lru_cache
 from http.client import responses
 from typing import Any
 
-import msgspec
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import (
     HTTPHeaders,
@@ -25,6 +24,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import StreamClosedError
 
+from moonraker_lite.api import json_in
 from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.answers import as_host_error, http_error, http_result
 from moonraker_lite.api.endpoint import Endpoint
@@ -34,14 +34,17 @@ from moonraker_lite.api.request import BodySink, Request, User
 from moonraker_lite.api.table import ApiTable, is_waiting
 from moonraker_lite.errors import BadRequest, Forbidden, HostError, MethodNotAllowed, PayloadTooLarge, Unauthorized
 from moonraker_lite.tasks import TaskOwner
-from moonraker_lite.transports.files import send_file
+from moonraker_lite.transports.files import block_size, send_file
+from moonraker_lite.transports.patience import Patience, Turns, see_taken
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_BODY = 16 * 1024 * 1024  # bytes of a body that is held in memory (JSON, forms)
+MAX_BODY = json_in.MAX_MESSAGE  # bytes of a body that is held in memory (JSON, forms)
 BODY_CHUNK = 128 * 1024  # bytes of a streamed body that are handed on at once; more are not faster
 MAX_DISCARD = 64 * 1024 * 1024  # bytes of an unwanted body that are read so that the client sees our answer
 DISCARD_SECONDS = 20.0
+BODY_SECONDS = 60.0  # for a body that is held in memory
+STREAM_SECONDS = 24 * 3600.0  # for one that is streamed; `Patience` sees to it that it goes on
 SMALL_BODY = 1024 * 1024
 JSON = "application/json; charset=UTF-8"
 _SECRETS = ("token", "access_token", "_")
@@ -67,6 +70,8 @@ class HttpApi:
         self.access = access
         self.max_upload = max_upload
         self.tasks = TaskOwner("http")
+        self.turns = Turns()
+        self.sending = 0  # files that are on their way to clients
 
     async def close(self) -> None:
         """Cancel the calls that are still running."""
@@ -77,8 +82,8 @@ class HttpCall(HTTPMessageDelegate):
     """One request and its answer."""
 
     __slots__ = (
-        "_api", "_body", "_conn", "_discarded", "_endpoint", "_failure", "_headers", "_ip", "_limit", "_origin",
-        "_path", "_received", "_sink", "_user", "_values", "_verb",
+        "_api", "_body", "_conn", "_discarded", "_endpoint", "_failure", "_headers", "_ip", "_limit", "_named",
+        "_origin", "_path", "_patience", "_received", "_sink", "_user", "_values", "_verb",
     )  # fmt: skip
 
     def __init__(self, api: HttpApi, connection: HTTP1Connection) -> None:
@@ -92,12 +97,14 @@ class HttpCall(HTTPMessageDelegate):
         self._endpoint: Endpoint | None = None
         self._user: User | None = None
         self._values: dict[str, Any] = {}
+        self._named: dict[str, str] = {}
         self._body: list[bytes] = []
         self._received = 0
         self._limit = MAX_BODY
         self._sink: BodySink | None = None
         self._failure: HostError | None = None
         self._discarded: int | None = None
+        self._patience: Patience | None = None
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
@@ -109,6 +116,7 @@ class HttpCall(HTTPMessageDelegate):
         self._headers = headers
         self._path, _, query = start_line.path.partition("?")
         try:
+            self._check_host(start_line.version)
             user = self._identify(query)
             if self._verb == "OPTIONS":
                 return None
@@ -122,11 +130,18 @@ class HttpCall(HTTPMessageDelegate):
             self._conn.set_max_body_size(self._limit)
             if endpoint.stream:
                 self._conn.stream.read_chunk_size = BODY_CHUNK
+                self._conn.set_body_timeout(STREAM_SECONDS)
                 return self._open_sink(endpoint, self._request(user))
             self._user = user
         except Exception as error:  # noqa: BLE001 - boundary: whatever goes wrong becomes this call's answer
             self._refuse(as_host_error(error))
-        return None
+        return self._api.turns.breathe()
+
+    def _check_host(self, version: str) -> None:
+        """RFC 9112, section 3.2: whoever forwards requests may read two names differently than we do."""
+        host = self._headers.get("Host")
+        if (host is None and version == "HTTP/1.1") or (host is not None and "," in host):
+            raise BadRequest("A request needs exactly one Host header")
 
     def _announced_length(self) -> int:
         """What Content-Length says; 0 for what is no length, as Tornado refuses such a request by itself."""
@@ -156,12 +171,12 @@ class HttpCall(HTTPMessageDelegate):
 
     def _find(self) -> Endpoint:
         if self._verb == "HEAD":
-            endpoint, values = self._api.table.find_path("GET", self._path)
+            endpoint, self._named = self._api.table.find_path("GET", self._path)
             if endpoint.result is not FileReply:
                 raise MethodNotAllowed("HEAD is possible for files only")
         else:
-            endpoint, values = self._api.table.find_path(self._verb, self._path)
-        self._values.update(values)
+            endpoint, self._named = self._api.table.find_path(self._verb, self._path)
+        self._values.update(self._named)
         return endpoint
 
     def _request(self, user: User | None, body: bytes = b"") -> Request:
@@ -180,6 +195,8 @@ class HttpCall(HTTPMessageDelegate):
         try:
             result = self._api.table.call(endpoint, request)
             self._sink = await result if is_waiting(result) else result
+            self._patience = Patience(self._conn.stream.close)
+            self._patience.wait()
         except Exception as error:  # noqa: BLE001 - boundary: whatever goes wrong becomes this call's answer
             self._refuse(as_host_error(error))
 
@@ -201,14 +218,20 @@ class HttpCall(HTTPMessageDelegate):
         return None
 
     async def _write_sink(self, sink: BodySink, chunk: bytes) -> None:
+        assert self._patience is not None
+        self._patience.pause()
         try:
             await sink.write(chunk)
+            self._patience.wait()
         except Exception as error:  # noqa: BLE001 - boundary: whatever goes wrong becomes this call's answer
             self._sink = None
+            self._patience.stop()
             await sink.abort()
             self._refuse(as_host_error(error))
 
     def finish(self) -> None:
+        if self._patience is not None:
+            self._patience.stop()
         if self._discarded is not None:
             self._conn.finish()
         elif self._failure is not None:
@@ -223,6 +246,8 @@ class HttpCall(HTTPMessageDelegate):
 
     def on_connection_close(self) -> None:
         """The client went away before its request was whole."""
+        if self._patience is not None:
+            self._patience.stop()
         if self._sink is not None:
             sink, self._sink = self._sink, None
             self._api.tasks.spawn(sink.abort(), "abort")
@@ -233,7 +258,7 @@ class HttpCall(HTTPMessageDelegate):
         try:
             body = b"".join(self._body)
             if endpoint.params is not None:
-                self._values.update(self._body_arguments(body))
+                self._values = {**self._values, **self._body_arguments(body), **self._named}
             result = self._api.table.call(endpoint, self._request(self._user, body))
         except Exception as error:  # noqa: BLE001 - boundary: whatever a method raises becomes its answer
             self._answer_error(as_host_error(error))
@@ -256,10 +281,7 @@ class HttpCall(HTTPMessageDelegate):
                 raise BadRequest("The form body is not valid UTF-8") from None
         if kind != "application/json":
             return {}
-        try:
-            value = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise BadRequest(f"The body is not valid JSON: {error}") from None
+        value = json_in.decode(body)
         if not isinstance(value, dict):
             raise BadRequest("The JSON body must be an object with the arguments")
         return value
@@ -276,8 +298,11 @@ class HttpCall(HTTPMessageDelegate):
             self._answer(result)
 
     async def _send_file(self, reply: FileReply) -> None:
+        self._api.sending += 1
         try:
-            await send_file(self._conn, self._verb, self._headers, reply, self._common_headers())
+            await send_file(
+                self._conn, self._verb, self._headers, reply, self._common_headers(), block_size(self._api.sending)
+            )
             self._conn.finish()
         except HostError as error:
             self._answer_error(error)
@@ -286,6 +311,8 @@ class HttpCall(HTTPMessageDelegate):
         except OSError as error:
             _LOGGER.warning("sending %s broke off: %s", reply.name, error)
             self._conn.close()
+        finally:
+            self._api.sending -= 1
 
     # -- what goes out ---------------------------------------------------------------------------------------------
 
@@ -351,7 +378,9 @@ class HttpCall(HTTPMessageDelegate):
         """
         if self._announced_length() <= SMALL_BODY and "Transfer-Encoding" not in self._headers:
             self._failure = error
+            self._conn.set_body_timeout(DISCARD_SECONDS)
             return
+        self._headers.pop("Expect", None)  # Tornado would ask for the body after our answer
         headers = self._common_headers()
         headers["Content-Type"] = JSON
         headers["Connection"] = "close"
@@ -370,4 +399,7 @@ class HttpCall(HTTPMessageDelegate):
 
     def _start(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
         line = ResponseStartLine("HTTP/1.1", status, responses.get(status, "Unknown"))
-        self._conn.write_headers(line, headers, body or None)
+        stream = self._conn.stream
+        written = self._conn.write_headers(line, headers, body or None)
+        if stream.writing():
+            self._api.tasks.spawn(see_taken(written, len(body), stream), "answer")

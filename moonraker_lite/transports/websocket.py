@@ -15,7 +15,9 @@ from typing import Any
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application
+from tornado.websocket import WebSocketProtocol13
 
+from moonraker_lite.api import json_in
 from moonraker_lite.api.access import AccessPolicy
 from moonraker_lite.api.connections import ClientConnection, Connections, Outbox
 from moonraker_lite.api.jsonrpc import Answer, JsonRpc
@@ -23,12 +25,14 @@ from moonraker_lite.api.request import Request, User
 from moonraker_lite.errors import Unavailable
 from moonraker_lite.tasks import TaskOwner
 from moonraker_lite.transports.handshake import GuardedSocket
+from moonraker_lite.transports.patience import Turns
 
 _LOGGER = logging.getLogger(__name__)
 
 WRITE_SECONDS = 30.0  # a client that has not taken a batch by then is cut off
 MAX_CALLS = 256  # calls of one connection at once; beyond that it is not read from
 PING_SECONDS = 20.0
+STRANGER_MESSAGE = 64 * 1024  # bytes of a message from somebody unknown, who has little to say but who they are
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -99,12 +103,13 @@ class WebsocketEndpoint(GuardedSocket):
     """/websocket: Tornado does the handshake, masking and control frames; the rest is `WebsocketConnection`."""
 
     def initialize(  # type: ignore[override]  # Tornado hands over what the rule names
-        self, access: AccessPolicy, rpc: JsonRpc, connections: Connections, limit: int
+        self, access: AccessPolicy, rpc: JsonRpc, connections: Connections, limit: int, turns: Turns
     ) -> None:
         super().initialize(access)
         self._rpc = rpc
         self._connections = connections
         self._limit = limit
+        self._turns = turns
         self._connection: WebsocketConnection | None = None
         self._ip = ""
         self._user: User | None = None
@@ -112,8 +117,20 @@ class WebsocketEndpoint(GuardedSocket):
     def prepare(self) -> None:
         self._ip = self.access.client_ip(self.request.headers, self.request.remote_ip or "")
         self._user = self.caller()
-        if len(self._connections) >= self._limit:
+        if len(self._connections) >= self._limit and not self._make_room():
             self.refuse(Unavailable("Too many connections; see max_websocket_connections"))
+
+    def _make_room(self) -> bool:
+        """Close the oldest connection of somebody unknown: strangers must not keep users out."""
+        stranger = next((other for other in self._connections if other.user is None), None)
+        if stranger is not None:
+            stranger.close("another client needs the place")
+        return stranger is not None
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of one message; Tornado asks once, at the handshake."""
+        return STRANGER_MESSAGE if self._user is None else json_in.MAX_MESSAGE
 
     def open(self, *args: str, **kwargs: str) -> None:
         assert self.ws_connection is not None
@@ -128,6 +145,8 @@ class WebsocketEndpoint(GuardedSocket):
         if connection is None:
             return None
         answer = self._rpc.handle(message, self._make_request)
+        if self._user is None and connection.user is not None:
+            self._now_known(connection.user)
         if isinstance(answer, bytes):
             connection.send(answer)
         elif answer is not None:
@@ -135,7 +154,12 @@ class WebsocketEndpoint(GuardedSocket):
             task = connection.tasks.spawn(_answer_later(connection, answer), "call")
             if connection.calls >= MAX_CALLS:
                 return _until(task)
-        return None
+        return self._turns.breathe()
+
+    def _now_known(self, user: User) -> None:
+        self._user = user
+        if isinstance(self.ws_connection, WebSocketProtocol13):
+            self.ws_connection.params.max_message_size = self.max_message_size
 
     def _make_request(self, arguments: dict[str, Any]) -> Request:
         connection = self._connection
@@ -173,11 +197,11 @@ def application(
     rpc: JsonRpc, access: AccessPolicy, connections: Connections, limit: int, others: list[tuple[Any, ...]]
 ) -> Application:
     """The Tornado application of the websocket paths; `others` are further rules."""
-    arguments = {"rpc": rpc, "access": access, "connections": connections, "limit": limit}
+    arguments = {"rpc": rpc, "access": access, "connections": connections, "limit": limit, "turns": Turns()}
     return Application(
         [(r"/websocket", WebsocketEndpoint, arguments), *others],
         websocket_ping_interval=PING_SECONDS,
-        websocket_max_message_size=32 * 1024 * 1024,
+        websocket_max_message_size=json_in.MAX_MESSAGE,
         log_function=_no_access_log,
     )
 
