@@ -36,7 +36,7 @@ def decode(data: bytes | str) -> Any:
     try:
         value = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise MalformedJson(f"this is not valid JSON: {error}") from None
+        raise MalformedJson(f"Invalid JSON: {error}") from None
     except RecursionError:
         raise _too_deep() from None
     if len(data) > 2 * MAX_DEPTH and _brackets(data) > MAX_DEPTH and _is_deep(value):
@@ -72,4 +72,4 @@ def _is_deep(value: Any) -> bool:
 
 
 def _too_deep() -> MalformedJson:
-    return MalformedJson(f"this is nested too deep: at most {MAX_DEPTH} levels are taken")
+    return MalformedJson(f"Invalid JSON: it is nested deeper than {MAX_DEPTH} levels")
