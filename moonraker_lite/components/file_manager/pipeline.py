@@ -15,17 +15,19 @@ from concurrent.futures import Executor
 from moonraker_lite.components.file_manager.parts import Part
 
 BLOCK = 1024 * 1024
+SMALL_BLOCK = 64 * 1024  # for one of many
 WRITE_OUT = 8 * BLOCK  # so often the disk is asked to begin, which leaves little for the final sync
 
 
 class BlockWriter:
     """Takes bytes of any size; memory is two blocks. After an error nothing more may be written."""
 
-    def __init__(self, part: Part, pool: Executor, *, hashing: bool) -> None:
+    def __init__(self, part: Part, pool: Executor, *, hashing: bool, block: int = BLOCK) -> None:
         self._part = part
         self._pool = pool
         self._hash = hashlib.sha256() if hashing else None
-        self._filling, self._writing = bytearray(BLOCK), bytearray(BLOCK)
+        self._block = block
+        self._filling, self._writing = bytearray(block), bytearray(block)
         self._filled = 0
         self._busy: asyncio.Future[None] | None = None
         self._stopped = False
@@ -39,11 +41,11 @@ class BlockWriter:
         """
         view = memoryview(data)
         while view and not self._stopped:
-            taken = min(len(view), BLOCK - self._filled)
+            taken = min(len(view), self._block - self._filled)
             self._filling[self._filled : self._filled + taken] = view[:taken]
             self._filled += taken
             view = view[taken:]
-            if self._filled == BLOCK:
+            if self._filled == self._block:
                 await self._hand_over()
 
     async def _hand_over(self) -> None:

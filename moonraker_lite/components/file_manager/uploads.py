@@ -23,7 +23,7 @@ from moonraker_lite.components.file_manager.library import Library
 from moonraker_lite.components.file_manager.names import is_scanned
 from moonraker_lite.components.file_manager.parts import Part
 from moonraker_lite.components.file_manager.paths import normalize
-from moonraker_lite.components.file_manager.pipeline import BlockWriter
+from moonraker_lite.components.file_manager.pipeline import BLOCK, SMALL_BLOCK, BlockWriter
 from moonraker_lite.components.file_manager.placing import check_room, make_folders, put, remove_folders
 from moonraker_lite.components.file_manager.roots import Folder, Root
 from moonraker_lite.components.file_manager.types import UploadResult
@@ -31,6 +31,7 @@ from moonraker_lite.errors import (
     BadRequest,
     HostError,
     PayloadTooLarge,
+    TooManyRequests,
     Unavailable,
     UnprocessableContent,
 )
@@ -38,6 +39,8 @@ from moonraker_lite.errors import (
 _LOGGER = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+MAX_UPLOADS = 64  # at a time
+FEW_UPLOADS = 4  # of so many each may use as much memory as makes it fastest
 _HOST = re.compile(r"[A-Za-z0-9._:\-\[\]]{1,255}")
 
 
@@ -82,6 +85,11 @@ class Uploader:
         if self._open is not None:
             self._open.discard(sink)
 
+    @property
+    def block(self) -> int:
+        """Bytes of memory that a new upload may use, twice."""
+        return BLOCK if len(self._open or ()) <= FEW_UPLOADS else SMALL_BLOCK
+
     async def open(self, request: Request, location: Callable[[Place], str] | None = None) -> UploadSink:
         """Take an upload whose body is about to come. `location` makes the Location header's path of the file's place.
 
@@ -100,6 +108,8 @@ class Uploader:
         self.library.scanning.warm()
         if self._open is None:
             raise Unavailable("The host stops; upload again when it is back")
+        if len(self._open) >= MAX_UPLOADS:
+            raise TooManyRequests(f"{MAX_UPLOADS} uploads are coming in already; try again when one of them has ended")
         sink = UploadSink(self, request, form, location or _location)
         self._open.add(sink)
         return sink
@@ -178,7 +188,8 @@ class UploadSink:
             await library.thread(part.discard)
             return
         self._part = part
-        self._writer = BlockWriter(part, library.pool, hashing="checksum" in self._form.fields)
+        hashing = "checksum" in self._form.fields
+        self._writer = BlockWriter(part, library.pool, hashing=hashing, block=self._owner.block)
 
     def _default(self) -> Root:
         root = self._library.roots.get("gcodes")
