@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from moonraker_lite.components.file_manager.names import GIT, is_part
 from moonraker_lite.components.file_manager.parts import new_part, new_part_folder
+from moonraker_lite.components.file_manager.paths import MAX_DEPTH
 from moonraker_lite.components.file_manager.roots import Folder, Reserved
+from moonraker_lite.errors import BadRequest
 
 _CHUNK = 1 << 24
 
@@ -63,7 +65,13 @@ def _copy_below(source: str, target: Folder, reserved: Reserved, above: list[tup
 
 
 def entries(folder: str, reserved: Reserved, above: list[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    """What of a folder may be copied or packed: files and folders, no temporary ones, nothing reserved, no circles."""
+    """What of a folder may be copied or packed: files and folders, no temporary ones, nothing reserved, no circles.
+
+    Raises:
+        BadRequest: the tree is too deep; `above` are the folders that lead to this one.
+    """
+    if len(above) >= MAX_DEPTH:
+        raise BadRequest(f"The directory is deeper than {MAX_DEPTH} levels")
     with os.scandir(folder) as found:
         for entry in found:
             if is_part(entry.name) or entry.name == GIT:

@@ -48,7 +48,7 @@ def destination(roots: Roots, fields: Mapping[str, str], filename: str) -> Desti
     path = normalize(filename)
     if not path:
         raise BadRequest(f"'{shown(filename)}' is not a file name")
-    place = Place(root.name, f"{folder.path}/{path}" if folder.path else path)
+    place = Place(root.name, normalize(f"{folder.path}/{path}"))
     unpack = root.name == "gcodes" and path.lower().endswith(".ufp")
     if unpack:
         place = place.parent.child(f"{stem(place.name)}.gcode")

@@ -11,12 +11,11 @@ from collections.abc import Callable
 import msgspec
 
 from moonraker_lite.components.file_manager.names import GIT, is_part
-from moonraker_lite.components.file_manager.paths import is_plain_name
+from moonraker_lite.components.file_manager.paths import MAX_DEPTH, is_plain_name
 from moonraker_lite.components.file_manager.roots import Reserved
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_DEPTH = 64  # folders below each other that are followed
 Key = tuple[int, int]
 """Device and inode: the identity of a folder, whatever its paths."""
 

@@ -4,7 +4,6 @@ the file, and announced once it is done."""
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 
@@ -16,6 +15,7 @@ from moonraker_lite.components.file_manager.disk_errors import explained
 from moonraker_lite.components.file_manager.in_use import PrintedFile
 from moonraker_lite.components.file_manager.library import Library, Made
 from moonraker_lite.components.file_manager.names import is_scanned
+from moonraker_lite.components.file_manager.removing import remove_tree
 from moonraker_lite.components.file_manager.roots import Folder, Target
 from moonraker_lite.components.file_manager.types import ChangeNotice, SourceItem, ZipResult
 from moonraker_lite.errors import BadRequest, Forbidden, MethodNotAllowed
@@ -73,7 +73,7 @@ class Operations:
                         raise BadRequest(f"{target.text} is a link to a directory; remove it on the host itself")
                     self._printed.protect(folder.join(name))
                     if force:
-                        shutil.rmtree(name, dir_fd=folder.fd)
+                        remove_tree(name, folder.fd)
                     else:
                         os.rmdir(name, dir_fd=folder.fd)
                     folder.sync()
@@ -312,7 +312,7 @@ def _rename(old: Folder, name: str, new: Folder, new_name: str, library: Library
         raise BadRequest("A link cannot be moved to another file system")
     elif stat.S_ISDIR(found.st_mode):
         copy_tree(old.join(name), new, new_name, library.reserved)
-        shutil.rmtree(name, dir_fd=old.fd)
+        remove_tree(name, old.fd)
     else:
         copy_file(old.join(name), new, new_name)
         os.unlink(name, dir_fd=old.fd)

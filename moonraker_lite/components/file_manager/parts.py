@@ -11,11 +11,11 @@ import ctypes
 import fcntl
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 
 from moonraker_lite.components.file_manager.names import part_name
+from moonraker_lite.components.file_manager.removing import remove_tree
 from moonraker_lite.components.file_manager.roots import Folder
 
 _LOGGER = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ def new_part_folder(folder: Folder) -> Iterator[Folder]:
     try:
         yield _Opened(fd, path)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(name, folder.fd)
         os.close(fd)
 
 
@@ -114,7 +115,7 @@ def sweep(path: str) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stat.S_ISDIR(os.fstat(fd).st_mode):
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path, fd)
         else:
             os.unlink(path)
         _LOGGER.info("removed what an interrupted upload left: %s", os.path.basename(path))

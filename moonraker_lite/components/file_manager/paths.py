@@ -13,6 +13,7 @@ from moonraker_lite.components.file_manager.names import GIT, is_part
 from moonraker_lite.errors import BadRequest, Forbidden
 
 MAX_NAME = 255  # bytes of one component, the bound of Linux file systems
+MAX_DEPTH = 64  # names of one path; nobody sorts prints deeper, and what walks trees can rely on it
 MAX_PATH = 4000  # bytes of a path in its root; Linux takes 4096 with the root's own
 
 
@@ -52,6 +53,8 @@ def normalize(path: str, text: str | None = None) -> str:
             result.pop()
         else:
             result.append(check(part))
+    if len(result) > MAX_DEPTH:
+        raise BadRequest(f"Invalid path: deeper than {MAX_DEPTH} levels")
     joined = "/".join(result)
     if len(joined.encode()) > MAX_PATH:
         raise BadRequest(f"Invalid path: longer than {MAX_PATH} bytes")
