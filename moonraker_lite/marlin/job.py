@@ -280,7 +280,7 @@ class PrintJob:
 
     async def _print(self, path: Path) -> None:
         try:
-            async with GcodeFile(path, self.position) as file:
+            with GcodeFile(path, self.position) as file:
                 while lines := await file.lines():
                     await self._feed(lines)
             if self._wish is Wish.PAUSE:
