@@ -17,14 +17,13 @@ from typing import Any
 import pytest
 
 from moonraker_lite.api.request import Request
-from moonraker_lite.components.file_manager import placing as placing_module
+from moonraker_lite.components.file_manager import room as room_module
 from moonraker_lite.components.file_manager.names import part_name
 from moonraker_lite.components.file_manager.parts import Part, sweep
 from moonraker_lite.components.file_manager.roots import Folder, Reserved
 from moonraker_lite.errors import HostError
-from tests.file_manager.rig import BOUNDARY, GCODE, Rig, form, running
-
-KIND = f"multipart/form-data; boundary={BOUNDARY}"
+from tests.file_manager.rig import GCODE, Rig, running
+from tests.support.forms import KIND, form
 
 
 async def test_a_client_that_goes_away_leaves_nothing(rig: Rig) -> None:
@@ -187,12 +186,13 @@ KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from typing import Any
-from tests.file_manager.rig import GCODE, form, BOUNDARY, running
+from tests.file_manager.rig import GCODE, running
+from tests.support.forms import KIND, form
 from moonraker_lite.api.request import Request
 
 async def main():
     async with running(Path(sys.argv[1])) as rig:
-        request = Request(transport="http", headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
+        request = Request(transport="http", headers={"Content-Type": KIND})
         for number in range(1000):
             sink = await rig.files.open_upload(request, str)
             body = form(f"f{number}.gcode", GCODE * 2000, {"path": f"d{number % 3}"})
@@ -267,7 +267,7 @@ async def test_the_folder_is_swapped_for_a_link_while_the_upload_runs(rig: Rig) 
 
 
 async def test_memory_does_not_grow_with_the_file(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing_module, "ROOM", 0)
+    monkeypatch.setattr(room_module, "ROOM", 0)
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from moonraker_lite.components.file_manager.names import GIT, is_part
 from moonraker_lite.components.file_manager.parts import new_part, new_part_folder
 from moonraker_lite.components.file_manager.paths import MAX_DEPTH
+from moonraker_lite.components.file_manager.room import check_room
 from moonraker_lite.components.file_manager.roots import Folder, Reserved
 from moonraker_lite.errors import BadRequest
 
@@ -31,6 +33,7 @@ def copy_file(source: str, folder: Folder, name: str) -> None:
     """
     with open_regular(source) as fd, new_part(folder) as part:
         found = os.fstat(fd)
+        check_room(folder.path, found.st_size, "the copy")
         copy_content(fd, part.fd)
         _keep(found, part.fd)
         part.place(folder, name)
@@ -98,12 +101,12 @@ def open_regular(path: str) -> Iterator[int]:
     """Open a file to read it; never waits for the other end of a pipe.
 
     Raises:
-        IsADirectoryError, OSError: it is no regular file, or may not be read.
+        OSError: it is no regular file, or may not be read.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise IsADirectoryError(21, "no regular file")
+            raise OSError(errno.ENXIO, "no regular file")
         yield fd
     finally:
         os.close(fd)

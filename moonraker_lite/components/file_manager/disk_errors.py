@@ -14,6 +14,7 @@ _SENTENCES = {
     errno.ENOTEMPTY: "the directory is not empty",
     errno.ENOTDIR: "a part of the path is not a directory",
     errno.EISDIR: "it is a directory",
+    errno.ENXIO: "it is no regular file",
     errno.EACCES: "the host may not do that; check the owner and the permissions",
     errno.EPERM: "the system does not permit it",
     errno.EROFS: "the file system is read-only",

@@ -72,7 +72,7 @@ class FormReader:
                 elif self._field is not None:
                     self._take_field(event)
         except self._error as error:
-            raise BadRequest(f"The multipart body is broken: {error}") from None
+            raise BadRequest(f"The multipart body is broken: {error.args[0] if error.args else error}") from None
         if not self._begun and self._received > MAX_PREAMBLE:
             raise BadRequest("The multipart body has no boundary")
 

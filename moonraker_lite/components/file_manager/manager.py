@@ -33,6 +33,7 @@ from moonraker_lite.storage import Database, MetadataStore, Namespaces
 from moonraker_lite.tasks import TaskOwner
 
 _RESERVED = ("database", "comms", "certs", "systemd", "backup")
+_SYSTEM = ("/proc", "/sys", "/dev")  # whoever links to / means its files, not the state of this very process
 _WATCHES = "file_manager: watches"
 _CHECK_SECONDS = 10.0
 
@@ -89,6 +90,8 @@ class FileManager(Component, section="file_manager"):
     def _reserve(self, config: Config) -> None:
         for name in _RESERVED:
             self._library.reserved.add(self._data.root / name)
+        for system in _SYSTEM:
+            self._library.reserved.add(Path(system))
         path = config.decode_valid("secrets", SecretsSettings).secrets_path
         self._library.reserved.add(path.expanduser() if path else self._data.root / f"{config.path.stem}.secrets")
 

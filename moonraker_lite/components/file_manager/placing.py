@@ -9,28 +9,11 @@ from pathlib import Path
 from moonraker_lite.components.file_manager.copying import copy_content
 from moonraker_lite.components.file_manager.destination import Destination, Spot, find_spot
 from moonraker_lite.components.file_manager.disk_errors import explained
-from moonraker_lite.components.file_manager.facts import disk_usage
 from moonraker_lite.components.file_manager.in_use import PrintedFile
 from moonraker_lite.components.file_manager.names import THUMBS
 from moonraker_lite.components.file_manager.parts import Part, new_part, new_part_folder
 from moonraker_lite.components.file_manager.roots import Folder, Roots
-from moonraker_lite.errors import BadRequest, InsufficientStorage, UnprocessableContent
-
-ROOM = 200 * 1024 * 1024  # bytes that stay free, or 5 % of a small disk
-
-
-def check_room(path: Path, length: int) -> None:
-    """Make sure that a body of this length has room.
-
-    Raises:
-        InsufficientStorage: it has not.
-    """
-    try:
-        total, _, free = disk_usage(str(path))
-    except OSError:
-        return
-    if length > free - min(ROOM, total // 20):
-        raise InsufficientStorage(f"There is not enough room for the upload of {length} bytes: {free} bytes are free")
+from moonraker_lite.errors import BadRequest, UnprocessableContent
 
 
 def make_folders(goal: Destination, roots: Roots) -> list[str]:

@@ -24,7 +24,8 @@ from moonraker_lite.components.file_manager.names import is_scanned
 from moonraker_lite.components.file_manager.parts import Part
 from moonraker_lite.components.file_manager.paths import normalize
 from moonraker_lite.components.file_manager.pipeline import BLOCK, SMALL_BLOCK, BlockWriter
-from moonraker_lite.components.file_manager.placing import check_room, make_folders, put, remove_folders
+from moonraker_lite.components.file_manager.placing import make_folders, put, remove_folders
+from moonraker_lite.components.file_manager.room import check_room
 from moonraker_lite.components.file_manager.roots import Folder, Root
 from moonraker_lite.components.file_manager.types import UploadResult
 from moonraker_lite.errors import (
@@ -104,7 +105,7 @@ class Uploader:
         await self.library.ready()
         root = self.library.roots.get("gcodes")
         if root is not None:
-            await self.library.thread(lambda: check_room(root.path, length))
+            await self.library.thread(lambda: check_room(str(root.path), length, "the upload"))
         self.library.scanning.warm()
         if self._open is None:
             raise Unavailable("The host stops; upload again when it is back")
