@@ -42,6 +42,7 @@ class Recorder:
         self._queue: asyncio.Queue[tuple[Change | Checkpoint, str]] = asyncio.Queue(LIMIT)
         self.job: int | None = None
         self.running = False  # whether `job` is in progress
+        self._unwritten: tuple[Print, str] | None = None  # a print whose row could not be made, and its user
 
     def put(self, change: Change | Checkpoint, user: str = NO_USER) -> None:
         """Record a change after those before it. `user` asked for the print that begins."""
@@ -66,6 +67,8 @@ class Recorder:
         await self._queue.join()
 
     async def _record(self, change: Change | Checkpoint, user: str) -> None:
+        if self._unwritten is not None and isinstance(change, Ended | Checkpoint):
+            await self._begin(*self._unwritten)  # the disk may have room again
         match change:
             case Began():
                 await self._begin(change.print, user)
@@ -79,10 +82,10 @@ class Recorder:
                 await self._store.checkpoint(self.job, change.print, change.left_open)
 
     async def _begin(self, run: Print, user: str) -> None:
+        self.job, self.running, self._unwritten = None, False, (run, user)
         metadata = await snapshot(self._files, run.filename)
-        self.job, self.running = None, False
         self.job = job = await self._store.add(run, user, metadata or b"{}")
-        self.running = True
+        self.running, self._unwritten = True, None
         await self._tell("added", job)
         self._files.set_job(run.filename, job_id(job), run.start_time)
 
