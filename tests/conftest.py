@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from moonraker_lite.config import load_config
-from moonraker_lite.datapath import DataPath
-from moonraker_lite.host import Host, Places
+from moonraker_lite.host import Host
+from moonraker_lite.klippy import client as klippy_client
+from tests.fakes.klippy import FakeKlippy
+from tests.support.api_client import ApiClient, client_of
+from tests.support.hosts import new_host, until_ready
 
 MakeHost = Callable[..., Awaitable[Host]]
 
@@ -29,28 +30,20 @@ async def no_lingering_tasks() -> AsyncIterator[None]:
     assert not names, f"tasks left running: {names}"
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(autouse=True)
+def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds beside a real Klipper takes some hundredths beside the fake one."""
+    monkeypatch.setattr(klippy_client, "STARTUP_POLL", 0.02)
+    monkeypatch.setattr(klippy_client, "RETRY_MIN", 0.02)
 
 
 @pytest.fixture
 async def make_host(tmp_path: Path) -> AsyncIterator[MakeHost]:
-    """Make and start hosts in `tmp_path`; `config` is added to the configuration. The printer type is `klipper` unless
-    the configuration says otherwise, so that no firmware process is started unasked."""
+    """Make and start hosts in `tmp_path`/printer_data; `config` is added to the configuration."""
     hosts: list[Host] = []
 
     async def make(config: str = "", data: Path | None = None) -> Host:
-        root = data or tmp_path / "printer_data"
-        path = root / "config" / "moonraker.conf"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        printer = "" if "[printer]" in config else "[printer]\ntype: klipper\n"
-        # Never the real one: a test must not be able to reboot the machine it runs on.
-        printer += "" if "[machine]" in config else "[machine]\nprovider: none\n"
-        path.write_text(f"[server]\nhost: 127.0.0.1\nport: {free_port()}\n{printer}{config}\n")
-        host = Host(load_config(path, data_path=root), Places(DataPath(root), root / "comms" / "moonraker.sock"))
+        host = new_host(data or tmp_path / "printer_data", config)
         hosts.append(host)
         await host.start()
         return host
@@ -64,3 +57,29 @@ async def make_host(tmp_path: Path) -> AsyncIterator[MakeHost]:
 async def host(make_host: MakeHost) -> Host:
     """A running host without a printer, on 127.0.0.1:host.port."""
     return await make_host()
+
+
+@pytest.fixture
+async def client(host: Host) -> AsyncIterator[ApiClient]:
+    """A client of `host`."""
+    async with client_of(host.port) as client:
+        yield client
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[FakeKlippy]:
+    """A Klipper, twenty times faster than the real one, on the socket where `make_host` looks for it."""
+    root = tmp_path / "printer_data"
+    for folder in ("comms", "gcodes"):
+        (root / folder).mkdir(parents=True)
+    async with FakeKlippy(root / "comms" / "klippy.sock", root / "gcodes", speed=20, grid=0.03) as klippy:
+        await klippy.until("ready")
+        yield klippy
+
+
+@pytest.fixture
+async def ready_host(fake: FakeKlippy, make_host: MakeHost) -> Host:
+    """A host that has found the printer and told its clients so."""
+    host = await make_host()
+    await until_ready(host)
+    return host

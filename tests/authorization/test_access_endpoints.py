@@ -6,7 +6,6 @@ import ast
 import asyncio
 import logging
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,11 @@ import pytest
 from moonraker_lite.components import authorization
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
-from tests.small_components.api_client import ApiClient, RpcError, client_of
-from tests.small_components.recordings import record, shape_differences
+from tests.support.api_client import ApiClient, RpcError, client_of
+from tests.support.recordings import record, shape_differences
 
 IDENTIFY = {"client_name": "test", "version": "1", "type": "web", "url": "http://x"}
 OUTSIDE = {"X-Real-IP": "8.8.8.8"}
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
 
 
 async def test_the_answers_have_moonrakers_shape(client: ApiClient) -> None:
@@ -162,7 +155,7 @@ async def test_a_stranger_on_a_websocket(client: ApiClient, host: Host) -> None:
         with pytest.raises(RpcError):
             await stranger.rpc("server.connection.identify", {**IDENTIFY, "api_key": "bad"})
         await asyncio.sleep(1.3)
-        assert stranger.notifications == []
+        assert stranger.notes == []
         await stranger.rpc("server.connection.identify", {**IDENTIFY, "api_key": key})
         await stranger.rpc("server.info")
         await stranger.notification("notify_proc_stat_update")

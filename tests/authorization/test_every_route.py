@@ -8,7 +8,7 @@ import pytest
 
 from moonraker_lite.api.endpoint import Endpoint, Via
 from moonraker_lite.host import Host
-from tests.small_components.api_client import ApiClient, RpcError, client_of
+from tests.support.api_client import ApiClient, RpcError, client_of
 
 # What is open, and why: the welcome page, how to log in, and doing so.
 OPEN_PATHS = {("GET", "/"), ("GET", "/access/info"), ("POST", "/access/login"), ("POST", "/access/refresh_jwt")}

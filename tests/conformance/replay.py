@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from tests.small_components.recordings import shape_differences
+from tests.support.recordings import shape_differences
 
 Record = dict[str, Any]
 PATIENCE = 5.0  # s for an answer or a recorded notification to come

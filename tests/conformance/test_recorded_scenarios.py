@@ -18,7 +18,7 @@ from tests.conformance.scenes import Scene, install_klipper
 from tests.conformance.stated import DEVIATIONS, UNPAIRED
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.small_components.recordings import records
+from tests.support.recordings import records
 
 # Scenario, and the record at which its replay ends: behind it the recorder changes files itself.
 SCENARIOS = [

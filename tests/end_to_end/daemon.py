@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -13,23 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
-from tornado.websocket import WebSocketClientConnection, websocket_connect
-
-from tests.conftest import free_port
+from tests.support.api_client import Answer, client_of
+from tests.support.forms import KIND, form
+from tests.support.hosts import write_config
 
 START_SECONDS = 30.0
-BOUNDARY = "end-to-end-boundary"
-
-
-def multipart(name: str, content: bytes, **fields: str) -> bytes:
-    """The body of an upload."""
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-        for key, value in fields.items()
-    ]
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
-    return b"".join([*parts, head, content, f"\r\n--{BOUNDARY}--\r\n".encode()])
 
 
 class Daemon:
@@ -37,12 +24,8 @@ class Daemon:
 
     def __init__(self, root: Path, config: str = "") -> None:
         self.root = root
-        self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.port = write_config(root, config)
         self.process: subprocess.Popen[bytes] | None = None
-        path = root / "config" / "moonraker.conf"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"[server]\nhost: 127.0.0.1\nport: {self.port}\n{config}\n")
 
     async def start(self, state: str = "ready") -> None:
         """Start the host and wait for this state of the printer."""
@@ -85,35 +68,19 @@ class Daemon:
                     found.append(int(folder.name))
         return found
 
-    async def fetch(self, verb: str, path: str, **options: Any) -> HTTPResponse:
-        client = AsyncHTTPClient(force_instance=True)
-        try:
-            return await client.fetch(
-                HTTPRequest(f"{self.base}{path}", verb, allow_nonstandard_methods=True, request_timeout=60, **options),
-                raise_error=False,
-            )
-        finally:
-            client.close()
-
     async def get(self, path: str) -> Any:
         """The result of a GET; OSError while the server is not there."""
-        response = await self.fetch("GET", path)
-        if response.code == 599:
-            raise OSError(str(response.error))
-        return json.loads(response.body)["result"]
+        async with client_of(self.port) as client:
+            return (await client.get(path)).result
 
     async def post(self, path: str, **arguments: Any) -> Any:
-        response = await self.fetch(
-            "POST", path, body=json.dumps(arguments), headers={"Content-Type": "application/json"}
-        )
-        answer = json.loads(response.body)
-        assert response.code == 200, answer
-        return answer["result"]
+        async with client_of(self.port) as client:
+            return (await client.post(path, arguments)).result
 
-    async def upload(self, name: str, content: bytes, **fields: str) -> HTTPResponse:
-        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        body = multipart(name, content, **fields)
-        return await self.fetch("POST", "/server/files/upload", body=body, headers=headers)
+    async def upload(self, name: str, content: bytes, **fields: str) -> Answer:
+        async with client_of(self.port) as client:
+            body = form(name, content, fields)
+            return await client.http("POST", "/server/files/upload", headers={"Content-Type": KIND}, body=body)
 
     async def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
         """Wait until print_stats satisfies `what`; returns it."""
@@ -126,44 +93,3 @@ class Daemon:
                     return stats
             await asyncio.sleep(0.1)
         raise AssertionError(f"waited in vain: {stats}")
-
-
-class Observer:
-    """A websocket client that keeps every notification."""
-
-    def __init__(self, socket: WebSocketClientConnection) -> None:
-        self._socket = socket
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._reader = asyncio.ensure_future(self._read())
-        self.notes: list[tuple[str, list[Any]]] = []
-
-    @classmethod
-    async def connect(cls, daemon: Daemon) -> Observer:
-        return cls(await websocket_connect(f"ws://127.0.0.1:{daemon.port}/websocket"))
-
-    async def _read(self) -> None:
-        while (text := await self._socket.read_message()) is not None:
-            message = json.loads(text)
-            if "method" in message:
-                self.notes.append((message["method"], message.get("params", [])))
-            elif message["id"] in self._answers:
-                self._answers.pop(message["id"]).set_result(message)
-
-    async def call(self, method: str, **params: Any) -> Any:
-        number = len(self.notes) * 1000 + len(self._answers) + 1
-        future = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._socket.write_message(
-            json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": number})
-        )
-        answer = await asyncio.wait_for(future, 30)
-        assert "error" not in answer, answer
-        return answer["result"]
-
-    def named(self, method: str) -> list[Any]:
-        """First params of all notifications of this name so far."""
-        return [params[0] if params else None for name, params in self.notes if name == method]
-
-    async def close(self) -> None:
-        self._socket.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._reader, 5)

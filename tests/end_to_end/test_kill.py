@@ -32,7 +32,7 @@ async def test_kill_during_uploads(daemon: Daemon) -> None:
     async def upload(name: str, content: bytes) -> None:
         sent[name] = hashlib.sha256(content).hexdigest()
         with contextlib.suppress(HTTPError, OSError):  # the host was killed meanwhile
-            if (await daemon.upload(name, content)).code == 201:
+            if (await daemon.upload(name, content)).status == 201:
                 acknowledged.add(name)
 
     for number in range(ROUNDS):

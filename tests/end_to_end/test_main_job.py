@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
-from tests.end_to_end.daemon import Daemon, Observer
+from tests.end_to_end.daemon import Daemon
+from tests.support.api_client import connected
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -24,44 +24,40 @@ def gcode(moves: int) -> bytes:
 
 async def test_upload_print_complete(daemon: Daemon) -> None:
     await daemon.start()
-    observer = await Observer.connect(daemon)
-    await observer.call("printer.objects.subscribe", objects={"print_stats": None, "virtual_sdcard": None})
-    response = await daemon.upload("main job ü.gcode", gcode(40_000))
-    assert response.code == 201
-    assert json.loads(response.body)["item"]["path"] == "main job ü.gcode"
-    metadata = await observer.call("server.files.metadata", filename="main job ü.gcode")
-    assert (metadata["slicer"], metadata["estimated_time"]) == ("PrusaSlicer", 90)
-    await observer.call("printer.print.start", filename="main job ü.gcode")
-    stats = await daemon.until(lambda stats: stats["state"] in ("complete", "error"))
-    assert stats["state"] == "complete", stats
-    for _ in range(50):
-        if len(observer.named("notify_history_changed")) == 2:
-            break
-        await asyncio.sleep(0.1)
-    added, finished = observer.named("notify_history_changed")
-    assert (added["action"], added["job"]["status"]) == ("added", "in_progress")
-    assert (finished["action"], finished["job"]["status"]) == ("finished", "completed")
-    assert finished["job"]["filament_used"] == pytest.approx(40_000 * 0.05, abs=0.01)
-    updates = [status.get("print_stats", {}) for status in observer.named("notify_status_update")]
-    states = [update["state"] for update in updates if "state" in update]
-    assert states[-1] == "complete"
-    assert "printing" in states
-    jobs = await daemon.get("/server/history/list")
-    assert (jobs["count"], jobs["jobs"][0]["status"]) == (1, "completed")
-    metadata = await observer.call("server.files.metadata", filename="main job ü.gcode")
-    assert metadata["job_id"] == jobs["jobs"][0]["job_id"]
-    files = [(note["action"], note["item"]["path"]) for note in observer.named("notify_filelist_changed")]
-    assert files.count(("create_file", "main job ü.gcode")) == 1
-    await observer.close()
+    async with connected(daemon.port) as client:
+        await client.call("printer.objects.subscribe", objects={"print_stats": None, "virtual_sdcard": None})
+        response = await daemon.upload("main job ü.gcode", gcode(40_000))
+        assert response.status == 201
+        assert response.json["item"]["path"] == "main job ü.gcode"
+        metadata = await client.call("server.files.metadata", filename="main job ü.gcode")
+        assert (metadata["slicer"], metadata["estimated_time"]) == ("PrusaSlicer", 90)
+        await client.call("printer.print.start", filename="main job ü.gcode")
+        stats = await daemon.until(lambda stats: stats["state"] in ("complete", "error"))
+        assert stats["state"] == "complete", stats
+        await client.until(lambda: len(client.of("notify_history_changed")) == 2)
+        (added,), (finished,) = client.of("notify_history_changed")
+        assert (added["action"], added["job"]["status"]) == ("added", "in_progress")
+        assert (finished["action"], finished["job"]["status"]) == ("finished", "completed")
+        assert finished["job"]["filament_used"] == pytest.approx(40_000 * 0.05, abs=0.01)
+        updates = [status.get("print_stats", {}) for status, _ in client.of("notify_status_update")]
+        states = [update["state"] for update in updates if "state" in update]
+        assert states[-1] == "complete"
+        assert "printing" in states
+        jobs = await daemon.get("/server/history/list")
+        assert (jobs["count"], jobs["jobs"][0]["status"]) == (1, "completed")
+        metadata = await client.call("server.files.metadata", filename="main job ü.gcode")
+        assert metadata["job_id"] == jobs["jobs"][0]["job_id"]
+        files = [(note["action"], note["item"]["path"]) for (note,) in client.of("notify_filelist_changed")]
+        assert files.count(("create_file", "main job ü.gcode")) == 1
 
 
 async def test_pause_resume_cancel(daemon: Daemon) -> None:
     await daemon.start()
     response = await daemon.upload("long.gcode", gcode(200_000), print="true")
-    assert json.loads(response.body)["print_started"] is True
+    assert response.json["print_started"] is True
     await daemon.until(lambda stats: stats["state"] == "printing" and stats["filament_used"] > 0)
     busy = await daemon.upload("long.gcode", gcode(10))
-    assert busy.code == 403
+    assert busy.status == 403
     await daemon.post("/printer/print/pause")
     paused = await daemon.until(lambda stats: stats["state"] == "paused")
     await asyncio.sleep(0.5)

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from moonraker_lite.components.file_manager.form import MAX_FIELD, MAX_PREAMBLE, FileBegins, FormReader
 from moonraker_lite.errors import BadRequest, HostError, PayloadTooLarge, UnsupportedMediaType
-from tests.file_manager.rig import BOUNDARY, form
-
-KIND = f"multipart/form-data; boundary={BOUNDARY}"
+from tests.support.forms import BOUNDARY, KIND, form
 
 
 def read(body: bytes, step: int = 1 << 30) -> tuple[dict[str, str], str, bytes]:

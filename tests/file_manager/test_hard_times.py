@@ -20,7 +20,8 @@ from moonraker_lite.components.file_manager.index import Node
 from moonraker_lite.errors import Unavailable
 from moonraker_lite.klippy import KlippyState
 from moonraker_lite.klippy.relay import KlippyStateChanged
-from tests.file_manager.rig import BOUNDARY, GCODE, Rig, running
+from tests.file_manager.rig import GCODE, Rig, running
+from tests.support.forms import KIND
 
 FEW_WATCHES = """
 import asyncio, sys
@@ -98,7 +99,7 @@ async def test_after_the_end_nothing_is_taken(tmp_path: Path) -> None:
         await rig.upload("a.gcode", GCODE)
     with pytest.raises(Unavailable):
         await rig.library.settle()
-    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    headers = {"Content-Type": KIND}
     with pytest.raises((Unavailable, RuntimeError)):
         await rig.files.open_upload(Request(transport="http", headers=headers), str)
 

@@ -9,7 +9,7 @@ from typing import Any
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.small_components.api_client import client_of
+from tests.support.api_client import client_of
 
 ROOTS = ["config", "logs", "gcodes", "config_examples", "docs"]
 

@@ -14,10 +14,11 @@ import pytest
 
 from moonraker_lite.api.request import User
 from moonraker_lite.errors import BadRequest
-from tests.file_manager.rig import BOUNDARY, GCODE, Rig, form, running
+from tests.file_manager.rig import GCODE, Rig, running
+from tests.support.forms import KIND, form
 
 SHA = hashlib.sha256(GCODE.encode()).hexdigest()
-KIND = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+HEADERS = {"Content-Type": KIND}
 
 
 async def test_an_upload(rig: Rig) -> None:
@@ -61,7 +62,7 @@ async def test_the_answer_comes_before_the_announcement_and_after_the_metadata(r
 def _request() -> Any:
     from moonraker_lite.api.request import Request
 
-    return Request(transport="http", headers=KIND, user=User("x"))
+    return Request(transport="http", headers=HEADERS, user=User("x"))
 
 
 async def test_overwriting_is_a_creation_too(rig: Rig) -> None:
@@ -161,12 +162,12 @@ async def test_uploads_that_are_refused(rig: Rig, file_first: bool) -> None:
 
 NO_UPLOADS: list[tuple[bytes, dict[str, str], int]] = [
     (b"{}", {"Content-Type": "application/json"}, 415),
-    (b"garbage", KIND, 400),
+    (b"garbage", HEADERS, 400),
     (b"", {"Content-Type": "multipart/form-data"}, 400),
     (b"", {}, 415),
-    (form("f.gcode", GCODE, name="fileX"), KIND, 400),
-    (form("f.gcode", GCODE)[:-20], KIND, 400),
-    (form("f.gcode", "x" * 100_000)[:50_000], KIND, 400),
+    (form("f.gcode", GCODE, name="fileX"), HEADERS, 400),
+    (form("f.gcode", GCODE)[:-20], HEADERS, 400),
+    (form("f.gcode", "x" * 100_000)[:50_000], HEADERS, 400),
 ]
 
 
@@ -292,7 +293,7 @@ async def test_size_is_checked_before_the_body(tmp_path: Path) -> None:
         body = form("a.gcode", "x" * 2000)
         chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         answer = await rig.http(
-            "POST", "/server/files/upload", chunked, {**KIND, "Transfer-Encoding": "chunked", "Content-Length": ""}
+            "POST", "/server/files/upload", chunked, {**HEADERS, "Transfer-Encoding": "chunked", "Content-Length": ""}
         )
         assert answer.status in (400, 413)
         assert rig.leftovers() == []
@@ -301,7 +302,7 @@ async def test_size_is_checked_before_the_body(tmp_path: Path) -> None:
 
 async def test_unauthorized_uploads_are_refused(rig: Rig) -> None:
     body = form("a.gcode", GCODE)
-    answer = await rig.http("POST", "/server/files/upload", body, {**KIND, "X-Real-IP": "8.8.8.8"})
+    answer = await rig.http("POST", "/server/files/upload", body, {**HEADERS, "X-Real-IP": "8.8.8.8"})
     assert answer.status == 401
     assert not rig.gcodes("a.gcode").exists()
 

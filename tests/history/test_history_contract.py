@@ -10,8 +10,8 @@ import pytest
 
 from moonraker_lite.components.history.tracker import Began, Ended, Tracker
 from moonraker_lite.host import Host
-from tests.small_components.api_client import ApiClient, RpcError, client_of
-from tests.small_components.recordings import records
+from tests.support.api_client import ApiClient, RpcError, client_of
+from tests.support.recordings import records
 
 SCENARIO = "12_history"
 
@@ -21,6 +21,7 @@ NOT_FOUND_HERE = {"GET /server/history/job?uid=zzz", "server.history.delete_job 
 
 @pytest.fixture
 async def client(host: Host) -> AsyncIterator[ApiClient]:
+    """Of a host without a printer."""
     async with client_of(host.port) as client:
         yield client
 

@@ -11,21 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import free_port
 from tests.fakes.klippy import FakeKlippy
-from tests.fakes.rpc_client import http
+from tests.support.api_client import client_of
+from tests.support.hosts import write_config
 
 
 class HostProcess:
     """`python -m moonraker_lite` on the data path of the fake Klipper."""
 
     def __init__(self, root: Path) -> None:
-        self.port = free_port()
+        self.port = write_config(root)
         self._root = root
         self._process: asyncio.subprocess.Process | None = None
-        config = root / "config" / "moonraker.conf"
-        config.parent.mkdir(exist_ok=True)
-        config.write_text(f"[server]\nhost: 127.0.0.1\nport: {self.port}\n[printer]\ntype: klipper\n")
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -48,7 +45,12 @@ class HostProcess:
             self._process = None
 
     async def get(self, path: str) -> Any:
-        return (await http(self.port, "GET", path))[1]["result"]
+        async with client_of(self.port) as client:
+            return (await client.get(path)).result
+
+    async def post(self, path: str, **arguments: str) -> None:
+        async with client_of(self.port) as client:
+            await client.post(path, arguments)
 
     async def jobs(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get("/server/history/list"))["jobs"]
@@ -72,14 +74,14 @@ async def process(fake: FakeKlippy, tmp_path: Path) -> AsyncIterator[HostProcess
 
 
 async def test_a_print_that_still_runs_keeps_its_row(process: HostProcess) -> None:
-    await http(process.port, "POST", "/printer/print/start", {"filename": "slow.gcode"})
+    await process.post("/printer/print/start", filename="slow.gcode")
     before = await process.until_status("in_progress")
     await process.end(signal.SIGKILL)
     await asyncio.sleep(0.3)
     await process.start()
     row = await process.until_status("in_progress")
     assert (row["job_id"], row["start_time"]) == (before["job_id"], before["start_time"])
-    await http(process.port, "POST", "/printer/print/cancel")
+    await process.post("/printer/print/cancel")
     row = await process.until_status("cancelled")
     assert row["total_duration"] == pytest.approx(row["end_time"] - before["start_time"], abs=0.5)
     assert len(await process.jobs()) == 1
@@ -89,7 +91,7 @@ async def test_a_print_that_still_runs_keeps_its_row(process: HostProcess) -> No
 
 
 async def test_a_print_that_ends_meanwhile_is_closed_as_it_ended(process: HostProcess, fake: FakeKlippy) -> None:
-    await http(process.port, "POST", "/printer/print/start", {"filename": "slow.gcode"})
+    await process.post("/printer/print/start", filename="slow.gcode")
     before = await process.until_status("in_progress")
     await process.end(signal.SIGKILL)
     await asyncio.sleep(0.2)
@@ -104,7 +106,7 @@ async def test_a_print_that_ends_meanwhile_is_closed_as_it_ended(process: HostPr
 
 async def test_every_print_has_one_row_however_often_the_host_dies(process: HostProcess, fake: FakeKlippy) -> None:
     for number in range(1, 4):
-        await http(process.port, "POST", "/printer/print/start", {"filename": "fast.gcode"})
+        await process.post("/printer/print/start", filename="fast.gcode")
         await asyncio.sleep(0.03 * number)
         await process.end(signal.SIGKILL)
         while fake.gcode.job.active:

@@ -13,8 +13,8 @@ from moonraker_lite.components.history.recorder import Recorder
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.fakes.rpc_client import RpcClient
-from tests.history.conftest import until_ready
+from tests.support.api_client import ApiClient, connected
+from tests.support.hosts import until_ready
 
 FIELDS = {
     "job_id", "user", "filename", "status", "start_time", "end_time", "print_duration", "total_duration",
@@ -22,28 +22,28 @@ FIELDS = {
 }  # fmt: skip
 
 
-def changes(client: RpcClient) -> list[tuple[str, dict[str, Any]]]:
+def changes(client: ApiClient) -> list[tuple[str, dict[str, Any]]]:
     return [(params[0]["action"], params[0]["job"]) for params in client.of("notify_history_changed")]
 
 
-async def jobs(client: RpcClient) -> list[dict[str, Any]]:
+async def jobs(client: ApiClient) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await client.call("server.history.list", limit=0))["jobs"]
     return found
 
 
-async def start(client: RpcClient, name: str) -> None:
+async def start(client: ApiClient, name: str) -> None:
     before = len(changes(client))
     await client.call("printer.print.start", filename=f"{name}.gcode")
     await client.until(lambda: len(changes(client)) > before)
 
 
-def ready_again(client: RpcClient) -> bool:
+def ready_again(client: ApiClient) -> bool:
     """Whether the printer has gone away and come back."""
     names = [name for name, _ in client.notes if name in ("notify_klippy_disconnected", "notify_klippy_ready")]
     return names[-2:] == ["notify_klippy_disconnected", "notify_klippy_ready"]
 
 
-async def test_a_print_leaves_one_row_and_two_notifications(client: RpcClient) -> None:
+async def test_a_print_leaves_one_row_and_two_notifications(client: ApiClient) -> None:
     began = time.time()
     await client.call("printer.print.start", filename="fast.gcode")
     await client.until(lambda: len(changes(client)) == 2)
@@ -67,7 +67,7 @@ async def test_a_print_leaves_one_row_and_two_notifications(client: RpcClient) -
     assert totals["job_totals"]["longest_job"] == totals["job_totals"]["total_time"] == last["total_duration"]
 
 
-async def test_the_file_remembers_its_last_print(client: RpcClient) -> None:
+async def test_the_file_remembers_its_last_print(client: ApiClient) -> None:
     await start(client, "fast")
     await client.until(lambda: len(changes(client)) == 2)
     metadata = await client.call("server.files.metadata", filename="fast.gcode")
@@ -75,7 +75,7 @@ async def test_the_file_remembers_its_last_print(client: RpcClient) -> None:
     assert metadata["print_start_time"] == changes(client)[1][1]["start_time"]
 
 
-async def test_cancel_and_fault(client: RpcClient) -> None:
+async def test_cancel_and_fault(client: ApiClient) -> None:
     await start(client, "slow")
     row = (await jobs(client))[0]
     assert row["status"] == "in_progress"
@@ -87,20 +87,20 @@ async def test_cancel_and_fault(client: RpcClient) -> None:
     assert [job["job_id"] for job in await jobs(client)] == ["000002", "000001"]
 
 
-async def test_the_row_of_a_running_print_shows_how_far_it_is(client: RpcClient) -> None:
+async def test_the_row_of_a_running_print_shows_how_far_it_is(client: ApiClient) -> None:
     await start(client, "slow")
     first = (await jobs(client))[0]["total_duration"]
     await asyncio.sleep(0.2)
     assert (await jobs(client))[0]["total_duration"] > first
 
 
-async def test_a_print_that_somebody_started_by_gcode_has_no_user(client: RpcClient) -> None:
+async def test_a_print_that_somebody_started_by_gcode_has_no_user(client: ApiClient) -> None:
     await client.call("printer.gcode.script", script="SDCARD_PRINT_FILE FILENAME=fast.gcode")
     await client.until(lambda: len(changes(client)) == 2)
     assert (await jobs(client))[0]["user"] == "No User"
 
 
-async def test_another_print_while_paused_ends_the_first(client: RpcClient) -> None:
+async def test_another_print_while_paused_ends_the_first(client: ApiClient) -> None:
     await start(client, "slow")
     await client.call("printer.print.pause")
     await client.call("printer.print.start", filename="fast.gcode")
@@ -113,7 +113,7 @@ async def test_another_print_while_paused_ends_the_first(client: RpcClient) -> N
     ]
 
 
-async def test_emergency_stop(client: RpcClient, fake: FakeKlippy) -> None:
+async def test_emergency_stop(client: ApiClient, fake: FakeKlippy) -> None:
     await start(client, "slow")
     await client.call("printer.emergency_stop")
     await client.until(lambda: len(changes(client)) == 2)
@@ -124,7 +124,7 @@ async def test_emergency_stop(client: RpcClient, fake: FakeKlippy) -> None:
     assert [job["status"] for job in await jobs(client)] == ["completed", "klippy_shutdown"]
 
 
-async def test_a_restart_of_the_printer_ends_the_print(client: RpcClient, fake: FakeKlippy) -> None:
+async def test_a_restart_of_the_printer_ends_the_print(client: ApiClient, fake: FakeKlippy) -> None:
     await start(client, "slow")
     fake.restart()
     await client.until(lambda: len(changes(client)) == 2)
@@ -134,7 +134,7 @@ async def test_a_restart_of_the_printer_ends_the_print(client: RpcClient, fake: 
     assert [job["status"] for job in await jobs(client)] == ["completed", "klippy_disconnect"]
 
 
-async def test_a_print_that_outlives_its_connection_has_one_row(client: RpcClient, fake: FakeKlippy) -> None:
+async def test_a_print_that_outlives_its_connection_has_one_row(client: ApiClient, fake: FakeKlippy) -> None:
     await start(client, "slow")
     fake.disconnect()
     await client.until(lambda: len(changes(client)) == 2)
@@ -151,13 +151,13 @@ async def test_a_print_that_outlives_its_connection_has_one_row(client: RpcClien
 async def test_a_host_that_restarts_goes_on_with_the_row(fake: FakeKlippy, make_host: MakeHost) -> None:
     host = await make_host()
     await until_ready(host)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         await start(client, "slow")
         row = (await jobs(client))[0]
     await host.stop()
     host = await make_host()
     await until_ready(host)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         again = (await jobs(client))[0]
         assert (again["status"], again["start_time"]) == ("in_progress", row["start_time"])
         await client.call("printer.print.cancel")
@@ -175,7 +175,7 @@ async def test_a_print_that_was_gone_when_the_host_came_back(
     monkeypatch.setattr(component_module, "CHECKPOINT_SECONDS", 0.05)
     host = await make_host()
     await until_ready(host)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         await start(client, "slow")
         await asyncio.sleep(0.3)
     if dead:  # it dies, so it does not say good-bye
@@ -187,7 +187,7 @@ async def test_a_print_that_was_gone_when_the_host_came_back(
     await fake.until("ready")
     host = await make_host()
     await until_ready(host)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         async with asyncio.timeout(5):
             while (await jobs(client))[0]["status"] == "in_progress":
                 await asyncio.sleep(0.02)
@@ -197,7 +197,7 @@ async def test_a_print_that_was_gone_when_the_host_came_back(
         assert last["end_time"] == pytest.approx(last["start_time"] + last["total_duration"], abs=0.5)
 
 
-async def test_deleting_and_counting(client: RpcClient) -> None:
+async def test_deleting_and_counting(client: ApiClient) -> None:
     for number in (1, 2, 3):
         await client.call("printer.print.start", filename="fast.gcode")
         await client.until(lambda n=number: len(changes(client)) == 2 * n)  # type: ignore[misc]
@@ -213,7 +213,7 @@ async def test_deleting_and_counting(client: RpcClient) -> None:
 
 
 @pytest.mark.parametrize("uid", ["zzz", "", "-1", "0x1", "1" * 40, "１"])
-async def test_ids_that_cannot_be(client: RpcClient, uid: str) -> None:
+async def test_ids_that_cannot_be(client: ApiClient, uid: str) -> None:
     assert (await client.error("server.history.get_job", uid=uid))["code"] == -32601
     assert (await client.error("server.history.delete_job", uid=uid))["code"] == -32601
 
@@ -221,13 +221,13 @@ async def test_ids_that_cannot_be(client: RpcClient, uid: str) -> None:
 @pytest.mark.parametrize(
     "params", [{"limit": 2**80}, {"start": 2**70}, {"limit": "x"}, {"before": "x"}, {"order": "up"}]
 )
-async def test_bounds_of_the_list(client: RpcClient, params: dict[str, Any]) -> None:
+async def test_bounds_of_the_list(client: ApiClient, params: dict[str, Any]) -> None:
     answer = await client.answer("server.history.list", params)
     assert answer.get("result", {"count": 0})["count"] == 0
     assert answer.get("error", {"code": 400})["code"] == 400
 
 
-async def test_a_file_that_is_gone_or_changed_no_longer_exists(client: RpcClient, ready_host: Host) -> None:
+async def test_a_file_that_is_gone_or_changed_no_longer_exists(client: ApiClient, ready_host: Host) -> None:
     gcodes = ready_host.places.data.gcodes
     await start(client, "fast")
     await client.until(lambda: len(changes(client)) == 2)

@@ -11,9 +11,9 @@ import pytest
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.fakes.rpc_client import RpcClient, http
-from tests.history.conftest import until_ready
-from tests.small_components.recordings import records
+from tests.support.api_client import ApiClient, connected
+from tests.support.hosts import until_ready
+from tests.support.recordings import records
 
 VOLATILE = {"time_added": 0.0, "time_in_queue": 0.0, "job_id": "X"}
 
@@ -38,14 +38,14 @@ async def test_every_recorded_answer_and_notification(make_host: MakeHost, tmp_p
         path.write_text("G28\n")
     host = await make_host()
     names: dict[str, str] = {}  # their job ids -> ours, by their places in the queue
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         for row in rows:
             request = translated(row["request"], names)
             client.notes.clear()
             if row["kind"] == "http":
-                status, body = await http(host.port, request["method"], request["path"], request.get("json", ...))
-                assert status == row["response"]["status"], row["name"]
-                got, want = body["result"], row["response"]["json"]["result"]
+                answered = await client.http(request["method"], request["path"], request.get("json"))
+                assert answered.status == row["response"]["status"], row["name"]
+                got, want = answered.json["result"], row["response"]["json"]["result"]
             else:
                 answer = await client.answer(request["method"], request.get("params"))
                 got, want = answer.get("result", {}), row["response"].get("result", {})
@@ -79,7 +79,7 @@ def translated(request: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
     return result
 
 
-def steps(client: RpcClient) -> list[tuple[str, str, int | None]]:
+def steps(client: ApiClient) -> list[tuple[str, str, int | None]]:
     """What the queue has told: action, state, length."""
     return [
         (note["action"], note["queue_state"], None if note["updated_queue"] is None else len(note["updated_queue"]))
@@ -87,23 +87,23 @@ def steps(client: RpcClient) -> list[tuple[str, str, int | None]]:
     ]
 
 
-async def printed(client: RpcClient) -> list[str]:
+async def printed(client: ApiClient) -> list[str]:
     rows = (await client.call("server.history.list", order="asc"))["jobs"]
     return [f"{job['filename']} {job['status']}" for job in rows]
 
 
-async def post(client: RpcClient, *names: str) -> None:
+async def post(client: ApiClient, *names: str) -> None:
     await client.call("server.job_queue.post_job", filenames=[f"{name}.gcode" for name in names])
 
 
-async def finished(client: RpcClient, count: int) -> None:
+async def finished(client: ApiClient, count: int) -> None:
     """Wait until so many prints have ended."""
     await client.until(
         lambda: sum(note["action"] == "finished" for (note,) in client.of("notify_history_changed")) == count
     )
 
 
-async def test_starting_prints_one_job_and_pauses(client: RpcClient) -> None:
+async def test_starting_prints_one_job_and_pauses(client: ApiClient) -> None:
     """As recorded (scenario 16): loading, starting, job_loaded; then the queue rests with the others in it."""
     await post(client, "fast", "fast")
     assert (await client.call("server.job_queue.start"))["queue_state"] == "loading"
@@ -118,7 +118,7 @@ async def test_starting_prints_one_job_and_pauses(client: RpcClient) -> None:
     assert (await client.call("server.history.list"))["jobs"][0]["user"] == "_TRUSTED_USER_"
 
 
-async def test_starting_while_the_printer_prints_changes_nothing(client: RpcClient) -> None:
+async def test_starting_while_the_printer_prints_changes_nothing(client: ApiClient) -> None:
     await client.call("printer.print.start", filename="slow.gcode")
     await client.until(lambda: client.of("notify_history_changed"))
     await post(client, "fast")
@@ -138,7 +138,7 @@ async def automatic(fake: FakeKlippy, make_host: MakeHost) -> Host:
 
 
 async def test_automatic_transition_prints_all(automatic: Host, fake: FakeKlippy) -> None:
-    async with RpcClient(automatic.port) as client:
+    async with connected(automatic.port) as client:
         await post(client, "fast", "fast", "fast")
         await client.call("server.job_queue.start")
         await finished(client, 3)
@@ -152,7 +152,7 @@ async def test_automatic_transition_prints_all(automatic: Host, fake: FakeKlippy
 
 
 async def test_a_job_that_fails_pauses_the_queue(automatic: Host) -> None:
-    async with RpcClient(automatic.port) as client:
+    async with connected(automatic.port) as client:
         await post(client, "fault", "fast")
         await client.call("server.job_queue.start")
         await finished(client, 1)
@@ -162,7 +162,7 @@ async def test_a_job_that_fails_pauses_the_queue(automatic: Host) -> None:
 
 
 async def test_a_queue_that_is_paused_lets_the_print_go_on_and_begins_no_other(automatic: Host) -> None:
-    async with RpcClient(automatic.port) as client:
+    async with connected(automatic.port) as client:
         await post(client, "slow", "fast")
         await client.call("server.job_queue.start")
         await client.until(lambda: client.of("notify_history_changed"))
@@ -174,7 +174,7 @@ async def test_a_queue_that_is_paused_lets_the_print_go_on_and_begins_no_other(a
 
 
 async def test_a_printer_that_goes_away_pauses_the_queue(automatic: Host, fake: FakeKlippy) -> None:
-    async with RpcClient(automatic.port) as client:
+    async with connected(automatic.port) as client:
         await post(client, "slow", "fast")
         await client.call("server.job_queue.start")
         await client.until(lambda: client.of("notify_history_changed"))
@@ -183,7 +183,7 @@ async def test_a_printer_that_goes_away_pauses_the_queue(automatic: Host, fake: 
 
 
 async def test_a_file_that_is_gone_when_its_turn_comes_pauses_the_queue(automatic: Host) -> None:
-    async with RpcClient(automatic.port) as client:
+    async with connected(automatic.port) as client:
         await post(client, "fast")
         (automatic.places.data.gcodes / "fast.gcode").unlink()
         await client.call("server.job_queue.start")
@@ -195,7 +195,7 @@ async def test_a_file_that_is_gone_when_its_turn_comes_pauses_the_queue(automati
 async def test_load_on_startup_takes_jobs_at_once(fake: FakeKlippy, make_host: MakeHost) -> None:
     host = await make_host("[job_queue]\nload_on_startup: True\n")
     await until_ready(host)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         await post(client, "fast")
         await finished(client, 1)
 
@@ -213,7 +213,7 @@ async def test_load_on_startup_takes_jobs_at_once(fake: FakeKlippy, make_host: M
         ("jump", {"job_id": None}),
     ],
 )
-async def test_bad_arguments_change_nothing(client: RpcClient, method: str, params: dict[str, Any]) -> None:
+async def test_bad_arguments_change_nothing(client: ApiClient, method: str, params: dict[str, Any]) -> None:
     assert (await client.error(f"server.job_queue.{method}", **params))["code"] == 400
     assert await client.call("server.job_queue.status") == {"queued_jobs": [], "queue_state": "paused"}
     assert client.of("notify_job_queue_changed") == []

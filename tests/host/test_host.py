@@ -12,24 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.httpclient import AsyncHTTPClient
 
 from moonraker_lite.component import Component
 from moonraker_lite.components.authorization import Authorization
 from moonraker_lite.components.server import Server
-from moonraker_lite.config import load_config
-from moonraker_lite.datapath import DataPath
-from moonraker_lite.host import Host, Places, run_once
-from tests.conftest import MakeHost, free_port
+from moonraker_lite.host import Host, run_once
+from tests.conftest import MakeHost
+from tests.support.api_client import client_of
+from tests.support.hosts import new_host, write_config
 
 
-async def get(host: Host, path: str, **options: Any) -> Any:
-    client = AsyncHTTPClient(force_instance=True)
-    try:
-        response = await client.fetch(f"http://127.0.0.1:{host.port}{path}", raise_error=False, **options)
-    finally:
-        client.close()
-    return json.loads(response.body)
+async def get(host: Host, path: str, **headers: str) -> Any:
+    async with client_of(host.port) as client:
+        return (await client.get(path, **headers)).json
 
 
 class FailsToStart(Component, section="fails"):
@@ -42,15 +37,6 @@ class FailsToStart(Component, section="fails"):
         type(self).stopped += 1
 
 
-def make(tmp_path: Path, text: str, *kinds: type[Component]) -> Host:
-    root = tmp_path / "data"
-    path = root / "config" / "moonraker.conf"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"[server]\nhost: 127.0.0.1\nport: {free_port()}\n{text}")
-    places = Places(DataPath(root), root / "comms" / "moonraker.sock")
-    return Host(load_config(path, data_path=root), places, kinds)
-
-
 async def test_every_component_starts(host: Host) -> None:
     assert host.facts.failed_components == []
     answer = await get(host, "/server/info")
@@ -58,7 +44,7 @@ async def test_every_component_starts(host: Host) -> None:
 
 
 async def test_failed_component_is_listed_and_the_rest_runs(tmp_path: Path) -> None:
-    host = make(tmp_path, "", Authorization, Server, FailsToStart)
+    host = new_host(tmp_path, kinds=[Authorization, Server, FailsToStart])
     await host.start()
     result = (await get(host, "/server/info"))["result"]
     assert result["failed_components"] == ["fails"]
@@ -68,10 +54,10 @@ async def test_failed_component_is_listed_and_the_rest_runs(tmp_path: Path) -> N
 
 
 async def test_without_authorization_only_loopback_may_call(tmp_path: Path) -> None:
-    host = make(tmp_path, "", Server)
+    host = new_host(tmp_path, kinds=[Server])
     await host.start()
     assert "result" in await get(host, "/server/info")
-    assert "error" in await get(host, "/server/info", headers={"X-Real-IP": "10.0.0.5"})
+    assert "error" in await get(host, "/server/info", X_Real_IP="10.0.0.5")
     await host.stop()
 
 
@@ -89,20 +75,12 @@ async def test_openapi_lists_every_http_endpoint(host: Host) -> None:
 
 async def test_nothing_but_the_open_endpoints_answers_a_stranger(host: Host) -> None:
     """Every route of the table, without a credential, from an address that is not trusted."""
-    client = AsyncHTTPClient(force_instance=True, max_clients=50)
-    for entry in host.table.endpoints:
-        if entry.path is None:
-            continue
-        path = entry.path.replace("{root}", "gcodes").replace("{path:rest}", "x.gcode").replace("{path}", "x")
-        response = await client.fetch(
-            f"http://127.0.0.1:{host.port}{path}",
-            method=entry.verb,
-            headers={"X-Forwarded-For": "8.8.8.8"},
-            allow_nonstandard_methods=True,
-            raise_error=False,
-        )
-        assert (response.code == 401) is entry.auth or (not entry.auth and response.code == 401), entry.path
-    client.close()
+    async with client_of(host.port) as client:
+        for entry in host.table.endpoints:
+            if entry.path is not None and entry.auth:
+                path = entry.path.replace("{root}", "gcodes").replace("{path:rest}", "x.gcode").replace("{path}", "x")
+                answer = await client.http(entry.verb, path, headers={"X-Forwarded-For": "8.8.8.8"})
+                assert answer.status == 401, entry.path
 
 
 async def test_unix_socket(host: Host) -> None:
@@ -121,7 +99,7 @@ async def test_unix_socket(host: Host) -> None:
 
 
 async def test_restart_is_asked_for_by_a_client(tmp_path: Path) -> None:
-    host = make(tmp_path, "", Authorization, Server)
+    host = new_host(tmp_path, kinds=[Authorization, Server])
     running = asyncio.ensure_future(run_once(host, asyncio.Event()))
     while host.port == 0:
         await asyncio.sleep(0.01)
@@ -131,7 +109,7 @@ async def test_restart_is_asked_for_by_a_client(tmp_path: Path) -> None:
 
 
 async def test_port_in_use_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    host = make(tmp_path, "", Server)
+    host = new_host(tmp_path, kinds=[Server])
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", host.server.port))
         taken.listen()
@@ -141,10 +119,7 @@ async def test_port_in_use_is_an_error_and_leaves_nothing(tmp_path: Path) -> Non
 
 @pytest.mark.timeout(60)
 def test_process_starts_from_nothing_and_stops_on_sigterm(tmp_path: Path) -> None:
-    port = free_port()
-    config = tmp_path / "data" / "config" / "moonraker.conf"
-    config.parent.mkdir(parents=True)
-    config.write_text(f"[server]\nport: {port}\n[printer]\ntype: klipper\n")
+    port = write_config(tmp_path / "data")
     command = [sys.executable, "-m", "moonraker_lite", "-d", str(tmp_path / "data")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 20

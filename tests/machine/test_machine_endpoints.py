@@ -5,21 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from moonraker_lite.components.machine.monitor import HISTORY, Monitor
 from moonraker_lite.components.machine.samples import Sample, Sampler
 from moonraker_lite.host import Host
-from tests.small_components.api_client import ApiClient, client_of
-from tests.small_components.recordings import record, shape_differences
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
+from tests.support.api_client import ApiClient
+from tests.support.recordings import record, shape_differences
 
 
 async def test_system_info(client: ApiClient) -> None:

@@ -21,7 +21,7 @@ from moonraker_lite.components.machine.services import (
 from moonraker_lite.components.machine.throttle import Throttled, ThrottleWatch, describe, parse_vcgencmd
 from moonraker_lite.errors import BadRequest, Unavailable
 from tests.conftest import MakeHost
-from tests.small_components.api_client import client_of
+from tests.support.api_client import client_of
 
 UNITS = """klipper.service loaded active running Klipper 3D Printer Firmware
 klipper-2.service loaded failed failed Second

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from moonraker_lite.host import Host
 from tests.conftest import MakeHost
-from tests.small_components.api_client import ApiClient, client_of
-from tests.small_components.recordings import records, shape_differences
+from tests.support.api_client import ApiClient, client_of
+from tests.support.recordings import records, shape_differences
 
 VARYING = ("/api/printer", "/api/job", "/api/files")
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
 
 
 NEED_A_PRINTER = ("/api/printer", "/api/printer/command", "/api/server")

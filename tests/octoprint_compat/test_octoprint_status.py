@@ -13,8 +13,8 @@ from moonraker_lite.components.octoprint_compat.status import octoprint_name
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.small_components.api_client import ApiClient, client_of
-from tests.small_components.recordings import record, records, shape_differences
+from tests.support.api_client import ApiClient, client_of
+from tests.support.recordings import record, records, shape_differences
 
 
 @pytest.fixture

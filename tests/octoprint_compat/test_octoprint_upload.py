@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,15 @@ import pytest
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.small_components.api_client import Answer, ApiClient, client_of
+from tests.support.api_client import Answer, ApiClient, client_of
+from tests.support.forms import KIND, Value, multipart
 
 GCODE = b"; a file\nG28\n" + b"G4 P2000\n" * 100
-BOUNDARY = "----boundary7MA4YWxkTrZu0gW"
 
 
-def form(*parts: tuple[str, str | tuple[str, bytes]]) -> bytes:
-    """A multipart body; a part is a field's text, or the name and content of a file."""
-    body = b""
-    for name, value in parts:
-        text, content = (value, b"") if isinstance(value, str) else ("", value[1])
-        extra = "" if isinstance(value, str) else f'; filename="{value[0]}"\r\nContent-Type: application/octet-stream'
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'
-        body += head.encode() + (text.encode() or content) + b"\r\n"
-    return body + f"--{BOUNDARY}--\r\n".encode()
-
-
-async def upload(client: ApiClient, *parts: tuple[str, str | tuple[str, bytes]], **headers: str) -> Answer:
-    given = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    given.update({key.replace("_", "-"): value for key, value in headers.items()})
-    return await client.http("POST", "/api/files/local", headers=given, body=form(*parts))
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
+async def upload(client: ApiClient, *parts: tuple[str, Value], **headers: str) -> Answer:
+    given = {"Content-Type": KIND, **{key.replace("_", "-"): value for key, value in headers.items()}}
+    return await client.http("POST", "/api/files/local", headers=given, body=multipart(*parts))
 
 
 async def test_prusaslicer(client: ApiClient, host: Host) -> None:

@@ -12,20 +12,20 @@ from moonraker_lite.components import data_store as module
 from moonraker_lite.components.data_store import Series
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.fakes.rpc_client import RpcClient, http
+from tests.support.api_client import ApiClient, connected
 
 
 @pytest.fixture
-async def small(fake: FakeKlippy, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RpcClient]:
+async def small(fake: FakeKlippy, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiClient]:
     """A host that samples fast and keeps little."""
     monkeypatch.setattr(module, "INTERVAL", 0.05)
     host = await make_host("[data_store]\ntemperature_store_size: 5\ngcode_store_size: 3\n")
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         await client.until(lambda: client.of("notify_klippy_ready"))
         yield client
 
 
-async def test_commands_and_responses_are_kept_in_order(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_commands_and_responses_are_kept_in_order(fake: FakeKlippy, client: ApiClient) -> None:
     before = time.time()
     await client.call("printer.gcode.script", script="M118 a\nM118 b")
     await client.error("printer.gcode.script", script="G1 X999")
@@ -42,7 +42,7 @@ async def test_commands_and_responses_are_kept_in_order(fake: FakeKlippy, client
     assert all(before <= entry["time"] <= time.time() for entry in entries)
 
 
-async def test_count_is_read_as_moonraker_reads_it(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_count_is_read_as_moonraker_reads_it(fake: FakeKlippy, client: ApiClient) -> None:
     await client.call("printer.gcode.script", script="M118 a\nM118 b")
 
     async def messages(count: object) -> list[str]:
@@ -57,7 +57,7 @@ async def test_count_is_read_as_moonraker_reads_it(fake: FakeKlippy, client: Rpc
     assert (await client.error("server.gcode_store", count="x"))["code"] == 400
 
 
-async def test_the_stores_are_bounded(small: RpcClient) -> None:
+async def test_the_stores_are_bounded(small: ApiClient) -> None:
     await small.call("printer.gcode.script", script="M118 a\nM118 b\nM118 c\nM118 d")
     entries = (await small.call("server.gcode_store"))["gcode_store"]
     assert [entry["message"] for entry in entries] == ["echo: b", "echo: c", "echo: d"]
@@ -66,7 +66,7 @@ async def test_the_stores_are_bounded(small: RpcClient) -> None:
     assert all(len(values) == 5 for sensor in store.values() for values in sensor.values())
 
 
-async def test_temperatures_of_all_sensors(small: RpcClient, fake: FakeKlippy) -> None:
+async def test_temperatures_of_all_sensors(small: ApiClient, fake: FakeKlippy) -> None:
     store = await small.call("server.temperature_store")
     assert {name: list(lists) for name, lists in store.items()} == {
         "heater_bed": ["temperatures", "targets", "powers"],
@@ -81,7 +81,7 @@ async def test_temperatures_of_all_sensors(small: RpcClient, fake: FakeKlippy) -
     assert bed["temperatures"] == sorted(bed["temperatures"])
 
 
-async def test_time_goes_on_in_the_store_while_the_printer_restarts(small: RpcClient, fake: FakeKlippy) -> None:
+async def test_time_goes_on_in_the_store_while_the_printer_restarts(small: ApiClient, fake: FakeKlippy) -> None:
     await asyncio.sleep(0.3)
     await small.call("printer.restart")
     await small.until(lambda: len(small.of("notify_klippy_ready")) == 2)
@@ -90,7 +90,7 @@ async def test_time_goes_on_in_the_store_while_the_printer_restarts(small: RpcCl
     assert len(store["extruder"]["temperatures"]) == 5
 
 
-async def test_a_sensor_that_is_gone_after_a_restart_is_dropped(small: RpcClient, fake: FakeKlippy) -> None:
+async def test_a_sensor_that_is_gone_after_a_restart_is_dropped(small: ApiClient, fake: FakeKlippy) -> None:
     new_printer = fake._new_printer
 
     def without_chamber() -> None:
@@ -108,13 +108,12 @@ async def test_a_sensor_that_is_gone_after_a_restart_is_dropped(small: RpcClient
     assert set(full["tmc x"]["temperatures"]) == {None}
 
 
-async def test_over_http(fake: FakeKlippy, client: RpcClient, ready_host: object) -> None:
-    port = client._port
-    status, body = await http(port, "GET", "/server/temperature_store?include_monitors=true")
-    assert (status, set(body["result"])) == (200, {"heater_bed", "temperature_sensor chamber", "extruder"})
-    assert (await http(port, "GET", "/server/gcode_store?count=2"))[0] == 200
-    assert (await http(port, "GET", "/server/gcode_store?count=abc"))[0] == 400
-    assert (await http(port, "GET", "/server/gcode_store?count=nan"))[0] == 200
+async def test_over_http(client: ApiClient) -> None:
+    found = (await client.get("/server/temperature_store?include_monitors=true")).result
+    assert set(found) == {"heater_bed", "temperature_sensor chamber", "extruder"}
+    assert (await client.get("/server/gcode_store?count=2")).status == 200
+    assert (await client.get("/server/gcode_store?count=abc")).status == 400
+    assert (await client.get("/server/gcode_store?count=nan")).status == 200
 
 
 def test_a_series_keeps_what_it_knows() -> None:

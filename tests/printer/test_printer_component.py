@@ -14,7 +14,7 @@ from moonraker_lite.errors import BadRequest
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.fakes.rpc_client import RpcClient, http
+from tests.support.api_client import ApiClient, connected
 
 LIFE = ("notify_klippy_ready", "notify_klippy_shutdown", "notify_klippy_disconnected")
 
@@ -26,11 +26,11 @@ def printer_of(host: Host) -> Printer:
     return built.instance
 
 
-def life(client: RpcClient) -> list[tuple[str, Any]]:
+def life(client: ApiClient) -> list[tuple[str, Any]]:
     return [note for note in client.notes if note[0] in LIFE or note[0] == "notify_gcode_response"]
 
 
-async def test_a_restart_is_told_as_moonraker_tells_it(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_a_restart_is_told_as_moonraker_tells_it(fake: FakeKlippy, client: ApiClient) -> None:
     assert await client.call("printer.restart") == "ok"
     await client.until(lambda: client.of("notify_klippy_ready"))
     assert life(client) == [
@@ -42,7 +42,7 @@ async def test_a_restart_is_told_as_moonraker_tells_it(fake: FakeKlippy, client:
     await client.until(lambda: len(client.of("notify_klippy_ready")) == 2)
 
 
-async def test_emergency_stop(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_emergency_stop(fake: FakeKlippy, client: ApiClient) -> None:
     assert await client.call("printer.emergency_stop") == "ok"
     assert await client.call("printer.emergency_stop") == "ok"
     await client.until(lambda: client.of("notify_klippy_shutdown"))
@@ -59,7 +59,7 @@ async def test_emergency_stop(fake: FakeKlippy, client: RpcClient) -> None:
 
 
 async def test_a_fault_of_the_configuration_is_a_state_without_notification(
-    fake: FakeKlippy, client: RpcClient
+    fake: FakeKlippy, client: ApiClient
 ) -> None:
     fake.config_error = "Section 'bogus_section' is not a valid config section"
     await client.call("printer.gcode.script", script="RESTART")
@@ -76,7 +76,7 @@ async def test_a_fault_of_the_configuration_is_a_state_without_notification(
 
 
 async def test_without_a_printer_everything_is_503_and_what_is_unknown_stays_unknown(
-    fake: FakeKlippy, client: RpcClient, ready_host: Host
+    fake: FakeKlippy, client: ApiClient, ready_host: Host
 ) -> None:
     await fake.stop()
     await client.until(lambda: client.of("notify_klippy_disconnected"))
@@ -102,15 +102,15 @@ async def test_without_a_printer_everything_is_503_and_what_is_unknown_stays_unk
         error = await client.error(f"printer.{method}", **params)
         assert error == {"code": 503, "message": "Klippy Host not connected"}, method
     assert (await client.error("printer.bogus"))["code"] == -32601
-    assert (await http(ready_host.port, "GET", "/printer/bed_mesh/dump_mesh"))[0] == 503
+    assert (await client.get("/printer/bed_mesh/dump_mesh")).status == 503
     info = await client.call("server.info")
     assert (info["klippy_connected"], info["klippy_state"]) == (False, "disconnected")
 
 
 async def test_status_updates_come_to_those_who_subscribed_until_they_go(
-    fake: FakeKlippy, client: RpcClient, ready_host: Host
+    fake: FakeKlippy, client: ApiClient, ready_host: Host
 ) -> None:
-    async with RpcClient(ready_host.port) as other:
+    async with connected(ready_host.port) as other:
         answer = await client.call("printer.objects.subscribe", objects={"fan": ["speed"], "nosuch": None})
         assert answer["status"] == {"fan": {"speed": 0.0}, "nosuch": {}}
         await other.call("printer.objects.subscribe", objects={"output_pin caselight": None})
@@ -124,7 +124,7 @@ async def test_status_updates_come_to_those_who_subscribed_until_they_go(
     await client.until(lambda: not ready_host.hub.subscribed(subscribed))
 
 
-async def test_a_restart_ends_the_subscriptions_of_clients(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_a_restart_ends_the_subscriptions_of_clients(fake: FakeKlippy, client: ApiClient) -> None:
     await client.call("printer.objects.subscribe", objects={"fan": None})
     await client.call("printer.restart")
     await client.until(lambda: client.of("notify_klippy_ready"))
@@ -137,24 +137,21 @@ async def test_a_restart_ends_the_subscriptions_of_clients(fake: FakeKlippy, cli
 
 
 async def test_an_http_subscription_is_for_a_named_websocket(
-    fake: FakeKlippy, client: RpcClient, ready_host: Host
+    fake: FakeKlippy, client: ApiClient, ready_host: Host
 ) -> None:
     number = (await client.call("server.websocket.id"))["websocket_id"]
     path = f"/printer/objects/subscribe?connection_id={number}&fan=speed"
-    status, body = await http(ready_host.port, "POST", path)
-    assert (status, body["result"]["status"]) == (200, {"fan": {"speed": 0.0}})
+    assert (await client.post(path)).result["status"] == {"fan": {"speed": 0.0}}
     fake.set_status("fan", speed=0.3)
     await client.until(lambda: client.of("notify_status_update"))
     for bad in ("", "?connection_id=abc", "?connection_id=999999", "?connection_id=1e999"):
-        status, body = await http(ready_host.port, "POST", f"/printer/objects/subscribe{bad}")
-        assert (status, body["error"]["message"]) == (400, "No connection associated with subscription request")
-    status, body = await http(
-        ready_host.port, "POST", "/server/jsonrpc", {"jsonrpc": "2.0", "id": 1, "method": "printer.objects.subscribe"}
-    )
-    assert (status, body["error"]["code"]) == (200, -32601)
+        answer = await client.post(f"/printer/objects/subscribe{bad}")
+        assert (answer.status, answer.error) == (400, "No connection associated with subscription request")
+    answer = await client.post("/server/jsonrpc", {"jsonrpc": "2.0", "id": 1, "method": "printer.objects.subscribe"})
+    assert (answer.status, answer.json["error"]["code"]) == (200, -32601)
 
 
-async def test_a_print_from_start_to_complete(fake: FakeKlippy, client: RpcClient, ready_host: Host) -> None:
+async def test_a_print_from_start_to_complete(fake: FakeKlippy, client: ApiClient, ready_host: Host) -> None:
     requested: list[PrintRequested] = []
     ready_host.events.subscribe(PrintRequested, requested.append)
     fake.gcodes.joinpath('odd "name" \\ ü.gcode').write_text("M118 hello\nG28\n")
@@ -179,13 +176,13 @@ def test_no_file_name_is_a_command(name: str) -> None:
         print_script(name)
 
 
-async def test_a_file_name_with_a_line_break_is_refused(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_a_file_name_with_a_line_break_is_refused(fake: FakeKlippy, client: ApiClient) -> None:
     error = await client.error("printer.print.start", filename='x"\nM112\n"')
     assert error["code"] == 400
     assert (await client.call("printer.info"))["state"] == "ready"
 
 
-async def test_announced_endpoints_cannot_take_the_host_s_streams(fake: FakeKlippy, client: RpcClient) -> None:
+async def test_announced_endpoints_cannot_take_the_host_s_streams(fake: FakeKlippy, client: ApiClient) -> None:
     template = {"method": "process_status_update"}
     await client.call("printer.motion_report.dump_trapq", name="toolhead", response_template=template)
     assert fake.requests[-1] == ("motion_report/dump_trapq", {"name": "toolhead", "response_template": {}})
@@ -205,7 +202,7 @@ async def test_clients_hear_of_ready_after_the_components_have_prepared_themselv
 
     printer_of(host).before_ready(gate.wait)  # type: ignore[arg-type]
     printer_of(host).before_ready(fail)
-    async with RpcClient(host.port) as client:
+    async with connected(host.port) as client:
         await client.until(lambda: host.klippy.state.text == "ready")
         await asyncio.sleep(0.2)
         assert client.of("notify_klippy_ready") == []
@@ -214,7 +211,7 @@ async def test_clients_hear_of_ready_after_the_components_have_prepared_themselv
 
 
 async def test_a_printer_that_looks_for_its_files_elsewhere_is_warned_of(
-    fake: FakeKlippy, client: RpcClient, ready_host: Host
+    fake: FakeKlippy, client: ApiClient, ready_host: Host
 ) -> None:
     new_printer = fake._new_printer
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from moonraker_lite.host import Host
-from tests.fakes.rpc_client import RpcClient, http
+from tests.support.api_client import ApiClient
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "klippy" / "printer_api.jsonl"
 RECORDED = [json.loads(line) for line in DATA.read_text().splitlines()]
@@ -46,7 +45,7 @@ def _differs(entry: dict[str, Any], got: Any) -> str:
     return "" if _shown(want) == _shown(got) else f"{_shown(got)!r:.300} instead of {_shown(want)!r:.300}"
 
 
-async def _repeat(entry: dict[str, Any], host: Host, client: RpcClient, websocket: int) -> str:
+async def _repeat(entry: dict[str, Any], client: ApiClient, websocket: int) -> str:
     if entry["kind"] == "ws":
         answer = await client.answer(entry["method"], entry.get("params"))
         return _differs(entry, {key: answer[key] for key in ("result", "error") if key in answer})
@@ -54,16 +53,18 @@ async def _repeat(entry: dict[str, Any], host: Host, client: RpcClient, websocke
     if "connection_id=" in path and "12345678" not in path:
         head, _, rest = path.partition("connection_id=")
         path = f"{head}connection_id={websocket}{rest[rest.find('&') :] if '&' in rest else ''}"
-    status, body = await http(host.port, entry["verb"], path, entry["body"] if entry["has_body"] else ...)
-    return f"status {status} instead of {entry['status']}" if status != entry["status"] else _differs(entry, body)
+    answered = await client.http(entry["verb"], path, entry["body"] if entry["has_body"] else None)
+    if answered.status != entry["status"]:
+        return f"status {answered.status} instead of {entry['status']}"
+    return _differs(entry, answered.json)
 
 
-async def test_the_recorded_scenario(ready_host: Host, client: RpcClient) -> None:
+async def test_the_recorded_scenario(client: ApiClient) -> None:
     problems = []
     websocket = (await client.call("server.websocket.id"))["websocket_id"]
     for entry in RECORDED:
         client.notes.clear()
-        problem = await _repeat(entry, ready_host, client, websocket)
+        problem = await _repeat(entry, client, websocket)
         if not problem and "notify" in entry:
             lines = [params for name, params in client.notes if name == "notify_gcode_response"]
             wanted = [params for name, params in entry["notify"] if name == "notify_gcode_response"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moonraker_lite.components.printer.process import ProcessKeeper, is_alive
 from tests.conftest import MakeHost
-from tests.fakes.rpc_client import RpcClient
+from tests.support.api_client import connected
 
 
 async def test_a_host_with_nothing_configured_prints_on_the_virtual_printer(
@@ -15,7 +15,7 @@ async def test_a_host_with_nothing_configured_prints_on_the_virtual_printer(
 ) -> None:
     host = await make_host("[printer]\nvirtual_speed: 0\n")
     try:
-        async with RpcClient(host.port) as client:
+        async with connected(host.port) as client:
             await client.until(lambda: client.of("notify_klippy_ready"), 20)
             (host.places.data.gcodes / "a.gcode").write_text("G28\nG1 X10 Y10 F6000\nM105\n")
             await client.call("printer.objects.subscribe", objects={"print_stats": None})

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from moonraker_lite.host import Host
 from tests.conftest import MakeHost
-from tests.small_components.api_client import ApiClient, RpcError, client_of
-from tests.small_components.recordings import records
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
+from tests.support.api_client import ApiClient, RpcError, client_of
+from tests.support.recordings import records
 
 
 async def test_as_recorded(client: ApiClient) -> None:

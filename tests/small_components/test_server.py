@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,10 @@ from moonraker_lite.components.welcome import welcome_page
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
-from tests.small_components.api_client import ApiClient, RpcError, client_of
-from tests.small_components.recordings import record, records, shape_differences
+from tests.support.api_client import ApiClient, RpcError, client_of
+from tests.support.recordings import record, records, shape_differences
 
 IDENTIFY = {"client_name": "a", "version": "1", "type": "web", "url": "http://x"}
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
 
 
 async def test_info_without_a_printer(client: ApiClient, host: Host) -> None:

@@ -16,8 +16,8 @@ from moonraker_lite.components.webcam_probe import may_be_asked, own_address, re
 from moonraker_lite.errors import BadRequest
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
-from tests.small_components.api_client import ApiClient, RpcError, client_of
-from tests.small_components.recordings import records, shape_differences
+from tests.support.api_client import ApiClient, RpcError, client_of
+from tests.support.recordings import records, shape_differences
 
 CONFIG = """[webcam conf_cam]
 location: printer
@@ -46,7 +46,7 @@ async def test_as_recorded(client: ApiClient) -> None:
     for row in records("11_webcams_jobqueue"):
         if "webcams" not in str(row["request"]):
             continue
-        client.notifications.clear()
+        client.notes.clear()
         status, got = await replay(client, row, uids)
         if row["kind"] == "http":
             assert status == row["response"]["status"], row["name"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,12 @@ import pytest
 
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
-from tests.small_components.api_client import ApiClient, RpcError, client_of
+from tests.support.api_client import ApiClient, RpcError, client_of
 
 SESSION = Path(__file__).parents[1] / "data" / "storage" / "moonraker_database.jsonl"
 
 # What the answers hold beside what the session itself wrote, and sizes, is our own business.
 OURS = {"announcements", "gcode_metadata", "moonraker"}
-
-
-@pytest.fixture
-async def client(host: Host) -> AsyncIterator[ApiClient]:
-    async with client_of(host.port) as client:
-        yield client
 
 
 async def ask(client: ApiClient, call: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.conftest import MakeHost, free_port
+from tests.conftest import MakeHost
+from tests.support.hosts import free_port
 
 SUBJECT = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
 
