@@ -10,7 +10,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 STALL_SECONDS = 60.0  # a client that sends (or takes) nothing for so long while it should is cut off
 SLOWEST = 8 * 1024  # bytes per second at which an answer must be taken
-BURST = 16  # calls in one turn of the event loop, after which others have theirs
+BURST = 16  # calls in a row, after which others have their turn of the event loop
 
 
 class Patience:
@@ -59,8 +59,10 @@ async def see_taken(written: asyncio.Future[None], size: int, stream: IOStream) 
 
 
 class Turns:
-    """Counts the calls of one turn of the event loop: what one client has sent ahead is worked on without a pause
-    otherwise, and everybody else waits."""
+    """Counts calls: what one client has sent ahead is worked on without a pause otherwise, and everybody else waits.
+
+    It counts everybody's calls together, which costs nothing while nobody sends ahead: calls in a row are one client's.
+    """
 
     def __init__(self) -> None:
         self._calls = 0
@@ -68,17 +70,12 @@ class Turns:
     def breathe(self) -> asyncio.Future[None] | None:
         """Count a call. What it returns, if anything, is to be awaited before the client's next call."""
         self._calls += 1
-        if self._calls == 1:
-            asyncio.get_running_loop().call_soon(self._next)
-        if self._calls <= BURST:
+        if self._calls % BURST:
             return None
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         loop.call_soon(_wake, turn)
         return turn
-
-    def _next(self) -> None:
-        self._calls = 0
 
 
 def _wake(turn: asyncio.Future[None]) -> None:
