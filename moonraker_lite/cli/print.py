@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_print(args.file, base_url(args.host), args.api_key))
     except ClientError as error:
         print(error, file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:  # before there was a print; from then on it is asked what is meant
+        print("Interrupted: nothing is printed.", file=sys.stderr)
+    return 1
 
 
 class Watched:
@@ -58,6 +60,7 @@ class Watched:
         self.status: dict[str, dict[str, Any]] = {}
         self.changed = asyncio.Event()
         self.messages: list[str] = []
+        self.interrupted = asyncio.Event()  # by Ctrl-C
         self.lost: str | None = None  # why nothing more will come
 
     def update(self, status: dict[str, dict[str, Any]]) -> None:
@@ -76,6 +79,10 @@ class Watched:
             self.lose("The printer was disconnected")
         elif method == "notify_klippy_shutdown":
             self.lose("The printer was shut down")
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+        self.changed.set()
 
     def lose(self, reason: str) -> None:
         """Nothing more will come, unless the end of the print has come already."""
@@ -128,6 +135,7 @@ async def _print(path: Path, base: str, api_key: str | None) -> int:
             name = await upload(base, path, api_key, lambda sent: progress.update(bar, completed=sent))
             progress.update(bar, description=f"uploaded {name}")
         await client.call("printer.objects.subscribe", objects=OBJECTS)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, watched.interrupt)
         await client.call("printer.print.start", filename=name)
         # A query is answered by the printer itself. What a subscription begins with may still be of the print before.
         answer = await client.call("printer.objects.query", objects=OBJECTS)
@@ -152,35 +160,24 @@ async def _watch(client: RpcClient, watched: Watched, progress: Progress, bar: T
     Raises:
         ClientError: how it ends cannot be seen any more.
     """
-    interrupted = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        interrupted.set()
-        watched.changed.set()
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        while not watched.ended:
-            if watched.lost:
-                raise ClientError(f"{watched.lost}; how the print goes on is not seen here")
-            await watched.changed.wait()
-            watched.changed.clear()
-            while watched.messages:
-                progress.console.print(watched.messages.pop(0))
-            progress.update(bar, completed=watched.progress, description=watched.line())
-            if interrupted.is_set():
-                interrupted.clear()
-                progress.stop()
-                answer = await _ask("\nCancel the print? [y]es, [n]o, [q]uit and let it print: ", interrupted)
-                if answer == "q":
-                    return
-                if answer == "y":
-                    await client.call("printer.print.cancel")
-                progress.start()
+    while not watched.ended:
+        if watched.lost:
+            raise ClientError(f"{watched.lost}; how the print goes on is not seen here")
+        await watched.changed.wait()
+        watched.changed.clear()
+        while watched.messages:
+            progress.console.print(watched.messages.pop(0))
         progress.update(bar, completed=watched.progress, description=watched.line())
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        if watched.interrupted.is_set():
+            watched.interrupted.clear()
+            progress.stop()
+            answer = await _ask("\nCancel the print? [y]es, [n]o, [q]uit and let it print: ", watched.interrupted)
+            if answer == "q":
+                return
+            if answer == "y":
+                await client.call("printer.print.cancel")
+            progress.start()
+    progress.update(bar, completed=watched.progress, description=watched.line())
 
 
 async def _ask(question: str, interrupted: asyncio.Event) -> str:
