@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from moonraker_lite.components.octoprint_compat.bodies import state_info
 from moonraker_lite.components.octoprint_compat.status import octoprint_name
 from moonraker_lite.host import Host
-from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
 from tests.support.api_client import ApiClient, client_of
 from tests.support.recordings import record, records, shape_differences
 
 
 @pytest.fixture
-async def printing_host(make_host: MakeHost) -> AsyncIterator[tuple[Host, FakeKlippy]]:
-    """A host with a Klipper that is ready."""
-    host = await make_host()
-    async with FakeKlippy(Path(host.klippy.socket_path), host.places.data.gcodes, speed=20, grid=0.05) as fake:
-        await until(lambda: host.klippy.state.text == "ready")
-        yield host, fake
-
-
-@pytest.fixture
-async def client(printing_host: tuple[Host, FakeKlippy]) -> AsyncIterator[ApiClient]:
-    async with client_of(printing_host[0].port) as client:
+async def client(ready_host: Host) -> AsyncIterator[ApiClient]:
+    async with client_of(ready_host.port) as client:
         yield client
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+async def state_of(client: ApiClient, wanted: str) -> None:
+    """Wait until the printer is in this state."""
     async with asyncio.timeout(10):
-        while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
-                return
+        while (await client.get("/api/job")).json["state"] != wanted:
             await asyncio.sleep(0.02)
 
 
-async def state_of(client: ApiClient, wanted: str) -> None:
-    async def reached() -> bool:
-        return bool((await client.get("/api/job")).json["state"] == wanted)
-
-    await until(reached)
+async def warm(client: ApiClient) -> None:
+    """Wait until the temperatures are known."""
+    async with asyncio.timeout(10):
+        while not (await client.get("/api/printer")).json["temperature"]:
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +67,7 @@ def test_flags(text: str, set_flags: set[str]) -> None:
 
 async def test_the_printer_as_recorded(client: ApiClient) -> None:
     await state_of(client, "Operational")
-
-    async def warm() -> bool:
-        return bool((await client.get("/api/printer")).json["temperature"])
-
-    await until(warm)
+    await warm(client)
     answer = await client.get("/api/printer")
     want = record("15_octoprint_compat", "GET /api/printer")
     assert shape_differences(want, answer.json) == []
@@ -92,9 +75,8 @@ async def test_the_printer_as_recorded(client: ApiClient) -> None:
     assert set(want["temperature"]) <= set(answer.json["temperature"])
 
 
-async def test_states_of_a_print(client: ApiClient, printing_host: tuple[Host, FakeKlippy]) -> None:
-    host, _ = printing_host
-    (host.places.data.gcodes / "a.gcode").write_text("G28\n" + "G4 P2000\n" * 200)
+async def test_states_of_a_print(client: ApiClient, ready_host: Host) -> None:
+    (ready_host.places.data.gcodes / "a.gcode").write_text("G28\n" + "G4 P2000\n" * 200)
     await state_of(client, "Operational")
     answer = await client.post("/api/files/moonraker/gcodes/a.gcode", {"command": "select", "print": True})
     assert (answer.status, answer.body) == (204, b"")
@@ -112,17 +94,10 @@ async def test_states_of_a_print(client: ApiClient, printing_host: tuple[Host, F
     assert (await client.get("/api/printer")).json["state"] == want["state"]
 
 
-async def test_a_printer_that_shut_down_and_one_that_is_away(
-    client: ApiClient, printing_host: tuple[Host, FakeKlippy]
-) -> None:
-    _, fake = printing_host
+async def test_a_printer_that_shut_down_and_one_that_is_away(client: ApiClient, fake: FakeKlippy) -> None:
     await state_of(client, "Operational")
     assert (await client.get("/api/server")).json == record("15_octoprint_compat", "GET /api/server")
-
-    async def warm() -> bool:
-        return bool((await client.get("/api/printer")).json["temperature"])
-
-    await until(warm)
+    await warm(client)
     await client.rpc("printer.emergency_stop")
     await state_of(client, "Error")
     before = (await client.get("/api/printer")).json["temperature"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +10,6 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from moonraker_lite.host import Host
-from tests.conftest import MakeHost
-from tests.fakes.klippy import FakeKlippy
-
-
-@pytest.fixture
-async def bridged(make_host: MakeHost, tmp_path: Path) -> AsyncIterator[Host]:
-    data = tmp_path / "printer_data"
-    for name in ("comms", "gcodes"):
-        (data / name).mkdir(parents=True)
-    async with FakeKlippy(data / "comms" / "klippy.sock", data / "gcodes", speed=20) as klippy:
-        await klippy.until("ready")
-        yield await make_host(data=data)
 
 
 async def talk(host: Host, *messages: str) -> dict[int, Any]:
@@ -40,18 +26,18 @@ async def talk(host: Host, *messages: str) -> dict[int, Any]:
             pass
 
 
-async def test_requests_with_and_without_their_terminator(bridged: Host) -> None:
+async def test_requests_with_and_without_their_terminator(ready_host: Host) -> None:
     query = {"id": 2, "method": "objects/query", "params": {"objects": {"webhooks": ["state"]}}}
     answers = await talk(
-        bridged, '{"id": 1, "method": "info", "params": {}}\x03', json.dumps(query), '{"id": 3, "method": "nosuch"}'
+        ready_host, '{"id": 1, "method": "info", "params": {}}\x03', json.dumps(query), '{"id": 3, "method": "nosuch"}'
     )
     assert answers[1]["result"]["state"] == "ready"
     assert answers[2]["result"]["status"] == {"webhooks": {"state": "ready"}}
     assert answers[3]["error"]["error"] == "WebRequestError"
 
 
-async def test_strangers_stay_outside(bridged: Host) -> None:
-    request = HTTPRequest(f"ws://127.0.0.1:{bridged.port}/klippysocket", headers={"X-Real-IP": "8.8.8.8"})
+async def test_strangers_stay_outside(ready_host: Host) -> None:
+    request = HTTPRequest(f"ws://127.0.0.1:{ready_host.port}/klippysocket", headers={"X-Real-IP": "8.8.8.8"})
     with pytest.raises(HTTPClientError) as error:
         await websocket_connect(request)
     assert error.value.code == 401
