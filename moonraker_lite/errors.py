@@ -7,18 +7,15 @@ mend it; it never holds a secret or a path outside the data the client already k
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class HostError(Exception):
-    """Base of all errors that are answered to a client. `data` is extra JSON for JSON-RPC's `error.data`."""
+    """Base of all errors that are answered to a client."""
 
     status = 500
 
-    def __init__(self, message: str, *, data: Any = None) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.data = data
 
 
 class BadRequest(HostError):

@@ -44,15 +44,12 @@ def http_result(result: Any, wrap: bool) -> bytes:
 
 def rpc_error(error: HostError, request_id: Any) -> bytes:
     """Encode a JSON-RPC error answer."""
-    return rpc_error_code(_RPC_CODES.get(error.status, error.status), error.message, request_id, error.data)
+    return rpc_error_code(_RPC_CODES.get(error.status, error.status), error.message, request_id)
 
 
-def rpc_error_code(code: int, message: str, request_id: Any, data: Any = None) -> bytes:
+def rpc_error_code(code: int, message: str, request_id: Any) -> bytes:
     """Encode a JSON-RPC error answer with its own code."""
-    body: dict[str, Any] = {"code": code, "message": message}
-    if data is not None:
-        body["data"] = data
-    return _ENCODER.encode({"jsonrpc": "2.0", "error": body, "id": request_id})
+    return _ENCODER.encode({"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": request_id})
 
 
 def rpc_result(result: Any, request_id: Any) -> bytes:

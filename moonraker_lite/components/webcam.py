@@ -50,22 +50,10 @@ class WebcamSettings(msgspec.Struct, frozen=True):
     rotation: int = 0
 
 
-class Webcam(msgspec.Struct, frozen=True):
+class Webcam(WebcamSettings, frozen=True, kw_only=True):
     """One webcam as clients see it. `source` is config or database; `extra_data` belongs to the front ends."""
 
     name: str
-    enabled: bool = True
-    icon: str = "mdiWebcam"
-    aspect_ratio: str = "4:3"
-    target_fps: int = 15
-    target_fps_idle: int = 5
-    location: str = "printer"
-    service: str = "mjpegstreamer"
-    stream_url: str = ""
-    snapshot_url: str = ""
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
-    rotation: int = 0
     source: str = "database"
     extra_data: dict[str, Any] = {}
     uid: str = ""

@@ -15,7 +15,7 @@ from moonraker_lite.config.errors import ConfigError
 from moonraker_lite.config.hints import BUILT_IN_SECTIONS, unknown_option, unknown_section
 from moonraker_lite.config.reader import DEFAULT_SECTION, Option, Reading, read_files
 from moonraker_lite.config.secrets import Secrets, leaf_texts, load_secrets
-from moonraker_lite.config.templates import TemplateError, Templates, is_template
+from moonraker_lite.config.templates import Templates, is_template
 from moonraker_lite.redaction import redact_option
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -82,21 +82,6 @@ class Config:
         if settings is None:
             raise problems[0]
         return settings
-
-    def template(self, section: str, option: str) -> str:
-        """The option with its Jinja2 expressions rendered; "" when it is absent.
-
-        Raises:
-            ConfigError: the template is wrong or asks for a secret that is not there.
-        """
-        self._known_options.setdefault(section, set()).add(option)
-        found = self._options(section).get(option)
-        if found is None:
-            return ""
-        try:
-            return self._render(found.value)
-        except TemplateError as error:
-            raise self._remember(self._error(str(error), section, option)) from None
 
     def known_sections(self, names: Iterable[str]) -> None:
         """Name the sections that exist; `webcam` covers `[webcam]` and `[webcam x]`. Others become warnings."""
@@ -189,10 +174,9 @@ class Config:
             return ConfigError(message, file=at.file, line=at.line, section=section, option=option)
         return ConfigError(message, file=self.path.name, section=section, option=option)
 
-    def _remember(self, error: ConfigError) -> ConfigError:
+    def _remember(self, error: ConfigError) -> None:
         if all(str(error) != str(known) for known in self.errors):
             self.errors.append(error)
-        return error
 
     def _unknown_sections(self) -> list[str]:
         """One sentence per first word, so that twenty [update_manager x] are one warning."""

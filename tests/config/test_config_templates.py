@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from moonraker_lite.config import ConfigError, load_config
+from moonraker_lite.config import ConfigError, TemplateText, load_config
 from moonraker_lite.config.secrets import Secrets, load_secrets
 from moonraker_lite.config.templates import TemplateError, Templates
+
+
+class Section(msgspec.Struct, frozen=True):
+    o: TemplateText = ""
+    plain: TemplateText = ""
+
 
 INI = "# mine\n[mqtt]\nusername: me\npassword = my # secret \n[items]\nget: got\n"
 
@@ -53,23 +60,22 @@ def test_the_place_of_the_secrets_file(tmp_path: Path) -> None:
     conf = tmp_path / "config" / "printer1.conf"
     conf.write_text("[x]\no: {secrets.a.b}")
     (tmp_path / "printer1.secrets").write_text("[a]\nb: beside the data")
-    assert load_config(conf).template("x", "o") == "beside the data"
+    assert load_config(conf).decode("x", Section).o == "beside the data"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("[a]\nb: elsewhere")
     conf.write_text(f"[secrets]\nsecrets_path: {elsewhere}\n[x]\no: {{secrets.a.b}}")
-    assert load_config(conf).template("x", "o") == "elsewhere"
+    assert load_config(conf).decode("x", Section).o == "elsewhere"
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
     conf = tmp_path / "moonraker.conf"
-    conf.write_text("[mqtt]\npassword: {secrets.mqtt.password}\nuser: {secrets.mqtt}\nplain: none\n")
+    conf.write_text("[x]\no: {secrets.mqtt.password}\nplain: none\n")
     config = load_config(conf)
     with pytest.raises(ConfigError) as caught:
-        config.template("mqtt", "password")
-    assert str(caught.value) == "moonraker.conf line 2, [mqtt] password: secrets.mqtt is not in the secrets file"
+        config.decode("x", Section)
+    assert str(caught.value) == "moonraker.conf line 2, [x] o: secrets.mqtt is not in the secrets file"
     assert config.warnings() == [str(caught.value)]
-    assert config.template("mqtt", "plain") == "none"
-    assert config.template("mqtt", "absent") == ""
+    assert config.decode_valid("x", Section) == Section("", "none")
 
 
 def test_a_whole_section_of_secrets_prints_nothing_secret() -> None:

@@ -141,20 +141,20 @@ async def test_what_others_put_into_the_namespace_does_no_harm(make_host: MakeHo
 @pytest.mark.parametrize("option", ["stream_url", "snapshot_url"])
 async def test_no_script_becomes_a_url(url: str, option: str) -> None:
     with pytest.raises(BadRequest, match=option):
-        check(Webcam("x", **{option: url}))  # type: ignore[arg-type]
+        check(Webcam(name="x", **{option: url}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "url", ["", "/webcam/?action=stream", "http://1.2.3.4/x", "https://x", "rtsp://cam/1", "wss://x", "1.2.3.4:80/x"]
 )
 def test_usual_urls(url: str) -> None:
-    check(Webcam("x", stream_url=url, snapshot_url=url))
+    check(Webcam(name="x", stream_url=url, snapshot_url=url))
 
 
 @given(st.text())
 def test_any_text_is_a_url_or_refused(url: str) -> None:
     try:
-        check(Webcam("x", stream_url=url))
+        check(Webcam(name="x", stream_url=url))
     except BadRequest as error:
         assert "stream_url" in error.message
 
