@@ -57,12 +57,6 @@ class ProcStatUpdate(msgspec.Struct, frozen=True):
     websocket_connections: int
 
 
-class Notification(msgspec.Struct, frozen=True):
-    jsonrpc: str
-    method: str
-    params: tuple[ProcStatUpdate]
-
-
 class ServiceParams(msgspec.Struct, frozen=True):
     service: str
 

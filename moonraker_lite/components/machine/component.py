@@ -8,8 +8,6 @@ import os
 import pwd
 import time
 
-import msgspec
-
 from moonraker_lite.api.connections import Connections
 from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.facts import HostFacts
@@ -18,7 +16,6 @@ from moonraker_lite.component import Component
 from moonraker_lite.components.machine import facts, peripherals
 from moonraker_lite.components.machine.answers import (
     CanParams,
-    Notification,
     PasswordParams,
     ProcStats,
     ProcStatUpdate,
@@ -44,7 +41,6 @@ from moonraker_lite.tasks import TaskOwner
 FOLLOW_UP = (0.5, 2.0, 5.0)  # seconds after an action at which the states of services are looked at again
 SERVICES_AGE = 2.0  # seconds for which the states of services are good enough for another client
 _LOGGER = logging.getLogger(__name__)
-_ENCODER = msgspec.json.Encoder()
 
 
 class Machine(Component, section="machine"):
@@ -233,9 +229,7 @@ class Machine(Component, section="machine"):
             system_memory=sample.system_memory,
             websocket_connections=len(self._connections),
         )
-        # With a key: a slow client gets only the newest one.
-        message = _ENCODER.encode(Notification("2.0", "notify_proc_stat_update", (update,)))
-        self._connections.broadcast(message, "proc_stat_update")
+        self._events.notify("proc_stat_update", update, latest=True)
 
     def _throttled(self, state: Throttled) -> None:
         self._events.notify("cpu_throttled", state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from moonraker_lite.components.machine.kernel import ROOT, text_of
+from moonraker_lite.components.machine.programs import run_program
 from moonraker_lite.errors import BadRequest, Unavailable
 
 Action = Literal["start", "stop", "restart"]
@@ -115,27 +114,16 @@ class SystemdCli:
         await self._run("--no-ask-password", action)
 
     async def _run(self, *arguments: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            self._command,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
         try:
-            async with asyncio.timeout(TIMEOUT):
-                output, complaint = await process.communicate()
+            ended = await run_program(self._command, *arguments, seconds=TIMEOUT)
         except TimeoutError:
             raise Unavailable(f"systemctl did not answer within {TIMEOUT:.0f} seconds") from None
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if process.returncode:
-            said = " ".join(complaint.decode("utf-8", "replace").split())[:MAX_OUTPUT]
-            raise BadRequest(f"systemctl refuses: {said or f'exit status {process.returncode}'}")
-        return output.decode("utf-8", "replace")
+        except OSError as error:
+            raise Unavailable(f"systemctl cannot be run: {error.strerror}") from None
+        if ended.status:
+            said = " ".join(ended.complaint.split())[:MAX_OUTPUT]
+            raise BadRequest(f"systemctl refuses: {said or f'exit status {ended.status}'}")
+        return ended.output
 
 
 Provider = NoProvider | SystemdCli

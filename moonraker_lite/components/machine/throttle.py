@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from moonraker_lite.components.machine.kernel import ROOT, number_of
+from moonraker_lite.components.machine.programs import run_program
 
 PERIOD = 5.0  # seconds between two looks
 TIMEOUT = 3.0  # seconds that vcgencmd may take
@@ -85,17 +85,7 @@ class ThrottleWatch:
             return None if bits is None else describe(bits)
         if self._command is None:
             return None
-        process = await asyncio.create_subprocess_exec(
-            self._command, "get_throttled", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-        )
         try:
-            async with asyncio.timeout(TIMEOUT):
-                output, _ = await process.communicate()
-        except TimeoutError:
+            return parse_vcgencmd((await run_program(self._command, "get_throttled", seconds=TIMEOUT)).output)
+        except (TimeoutError, OSError):
             return None
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        return parse_vcgencmd(output.decode("utf-8", "replace"))
