@@ -10,6 +10,7 @@ import os
 import sys
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -84,6 +85,7 @@ def _is_declared(group: str) -> bool:
     return False
 
 
+@cache
 def needs(kind: type[Component]) -> dict[str, Any]:
     """The annotations of a component's constructor by parameter name.
 
