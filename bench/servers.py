@@ -96,7 +96,7 @@ class Server:
             if self._process.poll() is not None or time.perf_counter() - begin > START_SECONDS:
                 self.stop()
                 raise OSError(f"{self.name} did not start; its last words: {self.last_words()}")
-            time.sleep(0.002)
+            time.sleep(0.001)
 
     def wait_ready(self) -> None:
         """Wait until the printer behind it is ready. Raises TimeoutError."""
