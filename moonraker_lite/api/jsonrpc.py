@@ -44,10 +44,8 @@ class JsonRpc:
         """
         try:
             message = json_in.decode(data)
-        except json_in.MalformedJson as error:
-            return rpc_error_code(PARSE_ERROR, f"Parse error: {error.message}", None)
         except HostError as error:
-            return rpc_error_code(INVALID_REQUEST, f"Invalid Request: {error.message}", None)
+            return unreadable(error)
         return self.handle_decoded(message, make_request)
 
     def handle_decoded(self, message: Any, make_request: MakeRequest) -> Answer | Awaitable[Answer]:
@@ -71,9 +69,7 @@ class JsonRpc:
             return rpc_error_code(
                 INVALID_REQUEST, "Invalid Request: jsonrpc must be '2.0', method a string", request_id
             )
-        arguments = message.get("params", _NO_PARAMS)
-        if arguments is _NO_PARAMS:
-            arguments = {}
+        arguments = message.get("params", {})
         try:
             endpoint = self._table.find_method(method, self._via)
             if not isinstance(arguments, dict):
@@ -97,7 +93,11 @@ class JsonRpc:
         return b"[%b]" % b",".join(answers) if answers else None
 
 
-_NO_PARAMS = object()
+def unreadable(error: HostError) -> bytes:
+    """Encode the answer to a message that `json_in.decode` did not take."""
+    if isinstance(error, json_in.MalformedJson):
+        return rpc_error_code(PARSE_ERROR, f"Parse error: {error.message}", None)
+    return rpc_error_code(INVALID_REQUEST, f"Invalid Request: {error.message}", None)
 
 
 async def _finish(work: Awaitable[Any], request_id: Any) -> Answer:

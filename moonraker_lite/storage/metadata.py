@@ -14,12 +14,6 @@ _ALL = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata ORDER BY 
 _ONE = "SELECT path, size, mtime_ns, version, data FROM gcode_metadata WHERE path = ?"
 _PUT = "INSERT OR REPLACE INTO gcode_metadata (path, size, mtime_ns, version, data) VALUES (?, ?, ?, ?, ?)"
 _REMOVE = "DELETE FROM gcode_metadata WHERE path = ?"
-# "/" is followed by "0": what lies between "<folder>/" and "<folder>0" is all that lies below the folder.
-_TREE = (
-    "SELECT path, size, mtime_ns, version, data FROM gcode_metadata"
-    " WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')"
-)
-_REMOVE_TREE = "DELETE FROM gcode_metadata WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')"
 
 
 class MetadataRow(msgspec.Struct, frozen=True):
@@ -60,24 +54,6 @@ class MetadataStore:
         if values:
             await self._db.run(lambda conn: conn.executemany(_REMOVE, values).close())
 
-    async def move(self, source: str, target: str) -> None:
-        """Rename the row of a file, and of everything below it when it is a folder. What stood at the target is
-        replaced."""
-        if source != target and is_text(source) and is_text(target):
-            await self._db.run(lambda conn: _move(conn, source, target))
-
-    async def clear(self) -> None:
-        """Forget everything."""
-        await self._db.execute("DELETE FROM gcode_metadata")
-
 
 def _load(conn: sqlite3.Connection) -> list[MetadataRow]:
     return [MetadataRow(*row) for row in conn.execute(_ALL)]
-
-
-def _move(conn: sqlite3.Connection, source: str, target: str) -> None:
-    """The rows are taken out first: source and target may lie within each other."""
-    found = conn.execute(_TREE, (source,)).fetchall()
-    conn.execute(_REMOVE_TREE, (source,))
-    conn.execute(_REMOVE_TREE, (target,))
-    conn.executemany(_PUT, [(target + path[len(source) :], *rest) for path, *rest in found])

@@ -18,7 +18,6 @@ _GET = "SELECT value FROM namespace_store WHERE namespace = ? AND key = ?"
 _ALL = "SELECT key, value FROM namespace_store WHERE namespace = ? ORDER BY key"
 _PUT = "INSERT OR REPLACE INTO namespace_store (namespace, key, value) VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM namespace_store WHERE namespace = ? AND key = ?"
-_CLEAR = "DELETE FROM namespace_store WHERE namespace = ?"
 _LIST = "SELECT DISTINCT namespace FROM namespace_store ORDER BY namespace"
 
 
@@ -68,10 +67,6 @@ class Namespaces:
         """
         parts = parse_key(key)
         return await self._db.run(lambda conn: _delete(conn, namespace, key, parts))
-
-    async def clear(self, namespace: str) -> None:
-        """Remove a namespace with all that it holds; unknown ones are ignored."""
-        await self._db.execute(_CLEAR, (namespace,))
 
 
 def missing_key(namespace: str, key: Key) -> NotFound:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from moonraker_lite.api import json_in
 from moonraker_lite.api.endpoint import Via, endpoint
-from moonraker_lite.api.jsonrpc import JsonRpc
+from moonraker_lite.api.jsonrpc import JsonRpc, unreadable
 from moonraker_lite.api.replies import RawReply
 from moonraker_lite.api.request import Request
 from moonraker_lite.api.table import ApiTable
@@ -29,12 +29,10 @@ class RpcOverHttp:
             raise BadRequest("Invalid content type: application/json is needed")
         try:
             message = json_in.decode(request.body)
-        except HostError:
-            message = None  # `handle` finds it out again and makes the answer
-        else:
-            parts = message if isinstance(message, list) else [message]
-            if not all(isinstance(part, dict) for part in parts):
-                raise BadRequest("The JSON-RPC message must be an object or an array of objects")
+        except HostError as error:
+            return RawReply(unreadable(error), _JSON)
+        if not all(isinstance(part, dict) for part in (message if isinstance(message, list) else [message])):
+            raise BadRequest("The JSON-RPC message must be an object or an array of objects")
 
         def call(arguments: dict[str, object]) -> Request:
             return Request(
@@ -47,7 +45,7 @@ class RpcOverHttp:
                 user=request.user,
             )
 
-        answer = self._rpc.handle(request.body, call) if message is None else self._rpc.handle_decoded(message, call)
+        answer = self._rpc.handle_decoded(message, call)
         if answer is not None and not isinstance(answer, bytes):
             answer = await answer
         return RawReply(answer or b"", _JSON)

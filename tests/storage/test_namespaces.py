@@ -160,12 +160,3 @@ async def test_what_json_cannot_hold_is_refused_and_nothing_is_written(db: Datab
     with pytest.raises(NotFound):
         await store.get("\ud800")
     assert await store.list() == []
-
-
-async def test_clear_forgets_one_namespace(db: Database) -> None:
-    store = Namespaces(db)
-    await store.insert("a", "k", 1)
-    await store.insert("b", "k", 1)
-    await store.clear("a")
-    await store.clear("nosuch")
-    assert await store.list() == ["b"]

@@ -25,7 +25,6 @@ _USB_CLASSES = {
     0xEF: "Miscellaneous Device",
     0xFF: "Vendor Specific Class",
 }
-_V4L_CAPTURE = 0x1 | 0x1000
 
 
 class UsbDevice(msgspec.Struct, frozen=True, rename={"class_": "class"}):
