@@ -10,7 +10,6 @@ import os
 import sys
 import typing
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -20,6 +19,10 @@ from moonraker_lite.config import Config, ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 ENTRY_POINTS = "moonraker_lite.components"
+
+
+Wanted = Mapping[type[Component], Mapping[str, Any]]
+"""What the constructors of components ask for, by parameter; see `needs`."""
 
 
 class WiringError(Exception):
@@ -85,7 +88,6 @@ def _is_declared(group: str) -> bool:
     return False
 
 
-@cache
 def needs(kind: type[Component]) -> dict[str, Any]:
     """The annotations of a component's constructor by parameter name.
 
@@ -104,20 +106,13 @@ def needs(kind: type[Component]) -> dict[str, Any]:
     return {name: hints[name] for name in names if name in hints}
 
 
-def in_order(kinds: Iterable[type[Component]]) -> tuple[list[type[Component]], dict[type[Component], str]]:
+def in_order(wanted: Wanted) -> tuple[list[type[Component]], dict[type[Component], str]]:
     """Sort components so that each comes after those it needs.
 
-    Also returns what is wrong with those that cannot be made: their needs are not to be told or not there, or they
-    need each other in a circle.
+    Also returns what is wrong with those that cannot be made: they need what is not there, or each other in a circle.
     """
-    known: dict[type[Component], list[type[Component]]] = {}
+    known = {kind: [need for need in given.values() if _is_component(need)] for kind, given in wanted.items()}
     problems: dict[type[Component], str] = {}
-    for kind in kinds:
-        known[kind] = []
-        try:
-            known[kind] = [need for need in needs(kind).values() if _is_component(need)]
-        except WiringError as error:
-            problems[kind] = str(error)
     ordered: list[type[Component]] = []
     path: list[type[Component]] = []
 
@@ -153,11 +148,20 @@ class Registry:
     def __init__(self, services: Mapping[type, object], config: Config) -> None:
         self._services = services
         self._config = config
+        self._wanted: dict[type[Component], dict[str, Any]] = {}
         self.built: list[Built] = []
 
     def build(self, kinds: Iterable[type[Component]]) -> None:
         """Make all instances, in order."""
-        ordered, problems = in_order(kinds)
+        problems: dict[type[Component], str] = {}
+        for kind in kinds:
+            self._wanted[kind] = {}
+            try:
+                self._wanted[kind] = needs(kind)
+            except WiringError as error:
+                problems[kind] = str(error)
+        ordered, unfit = in_order(self._wanted)
+        problems |= unfit
         for kind in ordered:
             self._config.known_sections([kind.section])
             built = Built(kind, problem=problems.get(kind))
@@ -179,7 +183,7 @@ class Registry:
         return next((built for built in self.built if built.kind is kind), None)
 
     def _arguments(self, kind: type[Component]) -> dict[str, Any]:
-        return {name: self._provide(kind, need) for name, need in needs(kind).items()}
+        return {name: self._provide(kind, need) for name, need in self._wanted[kind].items()}
 
     def _provide(self, kind: type[Component], need: Any) -> Any:
         if need in self._services:

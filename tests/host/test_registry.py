@@ -10,7 +10,7 @@ import pytest
 from moonraker_lite.component import Component
 from moonraker_lite.config import Config, load_config
 from moonraker_lite.events import Events
-from moonraker_lite.registry import Registry, in_order
+from moonraker_lite.registry import Registry, in_order, needs
 
 
 class ASettings(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ def test_settings_services_and_components_are_given(tmp_path: Path) -> None:
 
 
 def test_order_follows_needs() -> None:
-    assert in_order([B, A]) == ([A, B], {})
+    assert in_order({B: needs(B), A: needs(A)}) == ([A, B], {})
 
 
 @pytest.mark.parametrize(
