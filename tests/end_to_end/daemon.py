@@ -82,6 +82,15 @@ class Daemon:
             body = form(name, content, fields)
             return await client.http("POST", "/server/files/upload", headers={"Content-Type": KIND}, body=body)
 
+    async def closed_jobs(self, seconds: float = 10) -> list[dict[str, Any]]:
+        """The history when no job of it is in progress."""
+        async with asyncio.timeout(seconds):
+            while True:
+                jobs: list[dict[str, Any]] = (await self.get("/server/history/list"))["jobs"]
+                if all(job["status"] != "in_progress" for job in jobs):
+                    return jobs
+                await asyncio.sleep(0.05)
+
     async def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
         """Wait until print_stats satisfies `what`; returns it."""
         end = asyncio.get_running_loop().time() + seconds

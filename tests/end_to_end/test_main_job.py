@@ -83,12 +83,7 @@ async def test_print_survives_the_death_of_the_host(daemon: Daemon) -> None:
     assert daemon.marlin_pids() == marlin
     assert after["filament_used"] > before["filament_used"]
     await daemon.until(lambda stats: stats["state"] == "complete", 90)
-    for _ in range(50):
-        jobs = (await daemon.get("/server/history/list"))["jobs"]
-        if jobs[0]["status"] != "in_progress":
-            break
-        await asyncio.sleep(0.1)
-    assert [(job["filename"], job["status"]) for job in jobs] == [("survivor.gcode", "completed")]
+    assert [(job["filename"], job["status"]) for job in await daemon.closed_jobs()] == [("survivor.gcode", "completed")]
 
 
 async def test_print_that_ends_while_the_host_is_dead_is_closed(daemon: Daemon) -> None:
@@ -96,12 +91,10 @@ async def test_print_that_ends_while_the_host_is_dead_is_closed(daemon: Daemon) 
     await daemon.upload("short.gcode", gcode(30_000), print="true")
     await daemon.until(lambda stats: stats["state"] == "printing" and stats["filament_used"] > 0)
     daemon.kill()
-    await asyncio.sleep(6)
+    log = daemon.root / "logs" / "marlin.log"
+    async with asyncio.timeout(60):
+        while "printing -> complete" not in log.read_text():
+            await asyncio.sleep(0.05)
     await daemon.start()
     await daemon.until(lambda stats: stats["state"] == "complete", 60)
-    for _ in range(50):
-        jobs = (await daemon.get("/server/history/list"))["jobs"]
-        if jobs[0]["status"] != "in_progress":
-            break
-        await asyncio.sleep(0.1)
-    assert [job["status"] for job in jobs] == ["completed"]
+    assert [job["status"] for job in await daemon.closed_jobs()] == ["completed"]

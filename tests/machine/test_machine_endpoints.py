@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from moonraker_lite.components.machine.monitor import HISTORY, Monitor
+from moonraker_lite.components.machine.monitor import HISTORY, TICK, TICKS_PER_LOOK, Monitor
 from moonraker_lite.components.machine.samples import Sample, Sampler
 from moonraker_lite.host import Host
 from tests.support.api_client import ApiClient
@@ -38,7 +38,7 @@ async def test_proc_stats(client: ApiClient) -> None:
 async def test_an_update_every_second(client: ApiClient) -> None:
     await client.rpc("server.info")
     times = [(await client.notification("notify_proc_stat_update"))["moonraker_stats"]["time"] for _ in range(3)]
-    assert all(0.5 < later - earlier < 2.5 for earlier, later in itertools.pairwise(times))
+    assert all(later - earlier > 0.5 for earlier, later in itertools.pairwise(times))
     update = await client.notification("notify_proc_stat_update")
     assert set(update) == {
         "moonraker_stats",
@@ -59,14 +59,15 @@ async def test_the_history_is_bounded_and_a_held_up_loop_is_seen() -> None:
     assert len(monitor.history) == HISTORY
     seen.clear()
     monitor.start()
-    await asyncio.sleep(0.3)
-    time.sleep(0.4)  # noqa: ASYNC251 - what is measured is just this
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(TICK / 2)
+    time.sleep(2 * TICK)  # noqa: ASYNC251 - what is measured is just this
+    async with asyncio.timeout(10):
+        while len(seen) < 2:
+            await asyncio.sleep(TICK)
     monitor.stop()
-    assert 0.1 < monitor.lag.worst < 2
-    assert 2 <= len(seen) <= 3
+    assert monitor.lag.worst > TICK
     count = len(seen)
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(TICK * (TICKS_PER_LOOK + 1))
     assert len(seen) == count
 
 

@@ -25,6 +25,17 @@ async def small(fake: FakeKlippy, make_host: MakeHost, monkeypatch: pytest.Monke
         yield client
 
 
+async def until_full(client: ApiClient) -> dict[str, dict[str, list[float | None]]]:
+    """Wait until five values of every sensor and monitor are there, and return them."""
+    async with asyncio.timeout(8):
+        while True:
+            store: dict[str, dict[str, list[float | None]]]
+            store = await client.call("server.temperature_store", include_monitors=True)
+            if all(len(values) >= 5 for sensor in store.values() for values in sensor.values()):
+                return store
+            await asyncio.sleep(0.02)
+
+
 async def test_commands_and_responses_are_kept_in_order(fake: FakeKlippy, client: ApiClient) -> None:
     before = time.time()
     await client.call("printer.gcode.script", script="M118 a\nM118 b")
@@ -61,8 +72,7 @@ async def test_the_stores_are_bounded(small: ApiClient) -> None:
     await small.call("printer.gcode.script", script="M118 a\nM118 b\nM118 c\nM118 d")
     entries = (await small.call("server.gcode_store"))["gcode_store"]
     assert [entry["message"] for entry in entries] == ["echo: b", "echo: c", "echo: d"]
-    await asyncio.sleep(0.6)
-    store = await small.call("server.temperature_store")
+    store = await until_full(small)
     assert all(len(values) == 5 for sensor in store.values() for values in sensor.values())
 
 
@@ -74,15 +84,15 @@ async def test_temperatures_of_all_sensors(small: ApiClient, fake: FakeKlippy) -
         "extruder": ["temperatures", "targets", "powers"],
     }
     await small.call("printer.gcode.script", script="M140 S60")
-    await asyncio.sleep(0.5)
-    bed = (await small.call("server.temperature_store"))["heater_bed"]
+    async with asyncio.timeout(8):
+        while (bed := (await small.call("server.temperature_store"))["heater_bed"])["temperatures"][-1:] < [25.5]:
+            await asyncio.sleep(0.02)
     assert bed["targets"][-1] == 60.0
-    assert bed["temperatures"][-1] > 25.5
     assert bed["temperatures"] == sorted(bed["temperatures"])
 
 
 async def test_time_goes_on_in_the_store_while_the_printer_restarts(small: ApiClient, fake: FakeKlippy) -> None:
-    await asyncio.sleep(0.3)
+    await until_full(small)
     await small.call("printer.restart")
     await small.until(lambda: len(small.of("notify_klippy_ready")) == 2)
     store = await small.call("server.temperature_store")
@@ -102,8 +112,7 @@ async def test_a_sensor_that_is_gone_after_a_restart_is_dropped(small: ApiClient
     await small.call("printer.restart")
     await small.until(lambda: len(small.of("notify_klippy_ready")) == 2)
     assert set(await small.call("server.temperature_store")) == {"heater_bed", "extruder"}
-    await asyncio.sleep(0.2)
-    full = await small.call("server.temperature_store", include_monitors=True)
+    full = await until_full(small)
     assert set(full) == {"heater_bed", "extruder", "tmc x"}
     assert set(full["tmc x"]["temperatures"]) == {None}
 
