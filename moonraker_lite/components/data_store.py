@@ -138,7 +138,7 @@ class DataStore(Component, section="data_store"):
         if message.strip():
             self._lines.append(GcodeEntry(message[:MAX_MESSAGE], time.time(), kind))
 
-    # -- temperatures --------------------------------------------------------------------------------------
+    # -- temperatures ----------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
         """The printer is ready: which sensors has it, and what do they say?"""

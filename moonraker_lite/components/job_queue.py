@@ -155,7 +155,7 @@ class JobQueue(Component, section="job_queue"):
         """
         self._add([filename], user)
 
-    # -- endpoints -----------------------------------------------------------------------------------------
+    # -- endpoints -------------------------------------------------------------------------------------------------
 
     @endpoint("GET", "/server/job_queue/status", rpc="server.job_queue.status")
     def status(self, request: Request) -> QueueStatus:
@@ -204,7 +204,7 @@ class JobQueue(Component, section="job_queue"):
         self._jobs = {job.id: job, **self._jobs}
         return self._status()
 
-    # -- the queue at work ---------------------------------------------------------------------------------
+    # -- the queue at work -----------------------------------------------------------------------------------------
 
     def _add(self, filenames: list[str], user: User | None, reset: bool = False) -> None:
         for filename in filenames:
@@ -292,7 +292,7 @@ class JobQueue(Component, section="job_queue"):
         if notify:
             self._notify("state_changed", queue=False)
 
-    # -- telling clients -----------------------------------------------------------------------------------
+    # -- telling clients -------------------------------------------------------------------------------------------
 
     def _status(self) -> QueueStatus:
         return QueueStatus(self._queue(), self._state.value)

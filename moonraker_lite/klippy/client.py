@@ -116,7 +116,7 @@ class KlippyClient:
             with contextlib.suppress(Unavailable):
                 self._send("register_remote_method", _remote_params(name), None)  # without id: nobody needs the answer
 
-    # -- the connection --------------------------------------------------------------------------------------
+    # -- the connection --------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         delay = RETRY_MIN
@@ -201,7 +201,7 @@ class KlippyClient:
             _LOGGER.info("Printer: %s", state.text)
             self._notify(self._listener.on_state, state, message)
 
-    # -- setting up ------------------------------------------------------------------------------------------
+    # -- setting up ------------------------------------------------------------------------------------------------
 
     async def _set_up_or_hang_up(self, writer: asyncio.StreamWriter) -> None:
         try:
@@ -248,7 +248,7 @@ class KlippyClient:
     async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         return await self._call(method, params, timeout=SETUP_TIMEOUT)
 
-    # -- requests --------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------------
 
     async def _call(
         self,

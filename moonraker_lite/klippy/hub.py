@@ -74,7 +74,7 @@ class StatusHub:
         self._sync_task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    # -- connections -----------------------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------------------------------
 
     async def subscribe(self, conn_id: int, objects: Objects, sink: Sink) -> dict[str, Any]:
         """Replace the subscription of a connection. An empty one ends it.
@@ -111,7 +111,7 @@ class StatusHub:
         """True if the connection gets updates."""
         return conn_id in self._group_of
 
-    # -- inside the host -------------------------------------------------------------------------------------
+    # -- inside the host -------------------------------------------------------------------------------------------
 
     def watch(self, objects: Objects, callback: Watcher) -> Callable[[], None]:
         """Call `callback(changed, eventtime)` for these objects from now on, first with all their values, and again so
@@ -131,7 +131,7 @@ class StatusHub:
         """The last known value of a subscribed or watched field."""
         return self._cache.get(obj, {}).get(field, default)
 
-    # -- from the client's listener --------------------------------------------------------------------------
+    # -- from the client's listener --------------------------------------------------------------------------------
 
     def on_state(self, state: KlippyState) -> None:
         """A restart ends the subscriptions of all connections (their clients ask again); watches come back."""
@@ -160,7 +160,7 @@ class StatusHub:
             self._sync_task.cancel()
             await asyncio.wait({self._sync_task})
 
-    # -- the one subscription --------------------------------------------------------------------------------
+    # -- the one subscription --------------------------------------------------------------------------------------
 
     def _wanted(self) -> dict[str, Fields]:
         groups = [group.selection for group in self._groups.values()]
@@ -228,7 +228,7 @@ class StatusHub:
         if self._client.connected and self._active and not covers(self._wanted(), self._active):
             self._sync()
 
-    # -- spreading -------------------------------------------------------------------------------------------
+    # -- spreading -------------------------------------------------------------------------------------------------
 
     def _spread(self, changed: Status, eventtime: float) -> None:
         for watch in tuple(self._watches):

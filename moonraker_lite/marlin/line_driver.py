@@ -61,7 +61,7 @@ class MarlinLine:
         self._writers: list[asyncio.Future[None]] = []
         self._shaking: asyncio.Future[None] | None = None
 
-    # -- opening and closing --------------------------------------------------------------------------------------
+    # -- opening and closing ---------------------------------------------------------------------------------------
 
     async def connect(self, timeout: float = 30.0) -> None:
         """Open the link and finish the handshake. LinkError: cannot open; LineError: no firmware answers in time."""
@@ -123,7 +123,7 @@ class MarlinLine:
         if self._on_lost is not None:
             self._on_lost(message)
 
-    # -- sending --------------------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------------------------
 
     def send(self, command: str, *, emergency: bool = False) -> asyncio.Future[tuple[str, ...]]:
         """Queue a command; the future gives its reply lines when it is acknowledged.
@@ -215,7 +215,7 @@ class MarlinLine:
         """The protocol machine (for `set_window`, `outstanding_lines`)."""
         return self._protocol
 
-    # -- the machine room -----------------------------------------------------------------------------------------
+    # -- the machine room ------------------------------------------------------------------------------------------
 
     def _received(self, data: bytes) -> None:
         assert self._loop is not None

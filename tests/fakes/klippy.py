@@ -113,7 +113,7 @@ class FakeKlippy:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # transports close in the next rounds of the loop
 
-    # -- making things happen --------------------------------------------------------------------------------
+    # -- making things happen --------------------------------------------------------------------------------------
 
     def shutdown(self, reason: str) -> None:
         """State "shutdown", as after a fault or an emergency stop. A second time it changes nothing."""
@@ -154,7 +154,7 @@ class FakeKlippy:
         while self.printer.state != state:
             await asyncio.sleep(0.005)
 
-    # -- the life of the printer -----------------------------------------------------------------------------
+    # -- the life of the printer -----------------------------------------------------------------------------------
 
     def _new_printer(self) -> None:
         self.printer = Printer(self.gcodes.parent, self.speed)
@@ -212,7 +212,7 @@ class FakeKlippy:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    # -- connections -----------------------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------------------------------
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._server is None or not self._server.is_serving():  # taken by the kernel before we closed
@@ -271,7 +271,7 @@ class FakeKlippy:
         if request_id is not None:
             connection.send({"id": request_id, **outcome})
 
-    # -- endpoints -------------------------------------------------------------------------------------------
+    # -- endpoints -------------------------------------------------------------------------------------------------
 
     def _table(self) -> dict[str, Endpoint]:
         return {
@@ -319,7 +319,7 @@ class FakeKlippy:
     def _subscribe_output(self, connection: Connection, params: Params) -> None:
         connection.output_template = params.get("response_template", {})
 
-    # -- status ----------------------------------------------------------------------------------------------
+    # -- status ----------------------------------------------------------------------------------------------------
 
     async def _subscribe(self, connection: Connection, params: Params) -> Params:
         objects = _objects(params)

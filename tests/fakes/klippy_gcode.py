@@ -82,7 +82,7 @@ class GCode:
             self.output("// " + "\n// ".join(lines))
         self.output("!! " + lines[0])
 
-    # -- the commands ----------------------------------------------------------------------------------------
+    # -- the commands ----------------------------------------------------------------------------------------------
 
     def _table(self) -> dict[str, Handler]:
         job, printer, say = self.job, self.printer, self.output
@@ -278,7 +278,7 @@ class GCode:
                 info[key.lower()] = int(params[key])
         self.printer.status["print_stats"]["info"] = info
 
-    # -- printing --------------------------------------------------------------------------------------------
+    # -- printing --------------------------------------------------------------------------------------------------
 
     def _print_file(self, params: Params) -> None:
         self.job.load(params.get("FILENAME", ""))
@@ -344,7 +344,7 @@ class GCode:
     def _raise(self, _params: Params) -> None:
         raise CommandError("Error evaluating 'gcode_macro RAISE:gcode': gcode.CommandError: raised by macro\n")
 
-    # -- the rest --------------------------------------------------------------------------------------------
+    # -- the rest --------------------------------------------------------------------------------------------------
 
     def _exclude(self) -> dict[str, object]:
         return self.printer.status["exclude_object"]

@@ -39,7 +39,7 @@ class PrintJob:
         self._m73 = (0.0, 0.0)  # progress, until when it counts
         self._filament_start = 0.0
 
-    # -- what the commands do --------------------------------------------------------------------------------
+    # -- what the commands do --------------------------------------------------------------------------------------
 
     @property
     def active(self) -> bool:
@@ -145,7 +145,7 @@ class PrintJob:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    # -- what time does --------------------------------------------------------------------------------------
+    # -- what time does --------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         if self._stats["state"] in ("printing", "paused"):

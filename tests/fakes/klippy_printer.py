@@ -59,7 +59,7 @@ class Printer:
         self._busy_end = 0.0
         self._random = random.Random(7)
 
-    # -- time ------------------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------------------------
 
     def clock(self) -> float:
         """The event time: seconds of the machine's monotonic clock."""
@@ -78,7 +78,7 @@ class Printer:
             self.check_alive()
             await asyncio.sleep(min(rest, 0.1))
 
-    # -- states ----------------------------------------------------------------------------------------------
+    # -- states ----------------------------------------------------------------------------------------------------
 
     def set_state(self, state: str, message: str) -> None:
         self.state, self.state_message = state, message
@@ -89,7 +89,7 @@ class Printer:
         if self.state != "ready":
             raise CommandError(self.state_message)
 
-    # -- heaters ---------------------------------------------------------------------------------------------
+    # -- heaters ---------------------------------------------------------------------------------------------------
 
     def set_target(self, heater: str, target: float) -> None:
         low, high = HEATERS[heater]
@@ -102,7 +102,7 @@ class Printer:
         bed, tool = self.status["heater_bed"], self.status["extruder"]
         return f"B:{bed['temperature']:.1f} /{bed['target']:.1f} T0:{tool['temperature']:.1f} /{tool['target']:.1f}"
 
-    # -- motion ----------------------------------------------------------------------------------------------
+    # -- motion ----------------------------------------------------------------------------------------------------
 
     def move(self, target: list[float], speed: float) -> None:
         """Queue a straight move (mm, mm/s). Raises CommandError as Klipper's kinematics does."""
@@ -133,7 +133,7 @@ class Printer:
         steppers = self.status["stepper_enable"]["steppers"]
         steppers.update(dict.fromkeys(steppers, False))
 
-    # -- status ----------------------------------------------------------------------------------------------
+    # -- status ----------------------------------------------------------------------------------------------------
 
     def refresh(self, printing: bool) -> None:
         """Bring all that changes with time up to date; called before every look at the status."""

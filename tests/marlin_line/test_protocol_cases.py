@@ -25,7 +25,7 @@ def refuse(number: int, reason: str = "checksum mismatch") -> tuple[str, str, st
     return f"Error:{reason}, Last Line: {number - 1}", f"Resend: {number}", "ok"
 
 
-# -- handshake --------------------------------------------------------------------------------------------------------
+# -- handshake -----------------------------------------------------------------------------------------------------
 
 
 def test_the_handshake_sets_and_proves_the_line_number() -> None:
@@ -117,7 +117,7 @@ def test_commands_wait_for_the_handshake() -> None:
     assert talk.acknowledged == [token]
 
 
-# -- lines ------------------------------------------------------------------------------------------------------------
+# -- lines ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_line_is_numbered_and_summed() -> None:
@@ -187,7 +187,7 @@ def test_m110_belongs_to_the_protocol() -> None:
     assert talk.acknowledged == [number, text]
 
 
-# -- ok ---------------------------------------------------------------------------------------------------------------
+# -- ok ------------------------------------------------------------------------------------------------------------
 
 
 def test_one_ok_one_line() -> None:
@@ -303,7 +303,7 @@ def test_fewer_oks_than_lines() -> None:
     assert talk.acknowledged == tokens
 
 
-# -- emergencies ------------------------------------------------------------------------------------------------------
+# -- emergencies ---------------------------------------------------------------------------------------------------
 
 
 def test_emergencies_overtake_and_go_without_number() -> None:
@@ -345,7 +345,7 @@ def test_m112_goes_out_whatever_the_state() -> None:
     assert talk.wire() == []
 
 
-# -- resend -----------------------------------------------------------------------------------------------------------
+# -- resend --------------------------------------------------------------------------------------------------------
 
 
 def test_the_ok_after_a_resend_acknowledges_nothing() -> None:
@@ -581,7 +581,7 @@ def test_many_repeats_in_few_lines_are_told(every: int, told: bool) -> None:
     assert all("had to be sent again" in trouble.message for trouble in talk.troubles)
 
 
-# -- buffers ----------------------------------------------------------------------------------------------------------
+# -- buffers -------------------------------------------------------------------------------------------------------
 
 
 def test_one_line_at_a_time_where_nothing_is_known() -> None:
@@ -671,7 +671,7 @@ def test_a_starved_planner_is_counted() -> None:
     assert talk.acknowledged == tokens[:10]
 
 
-# -- silence ----------------------------------------------------------------------------------------------------------
+# -- silence -------------------------------------------------------------------------------------------------------
 
 
 def test_busy_means_patience() -> None:
@@ -746,7 +746,7 @@ def test_an_idle_line_needs_no_timer() -> None:
     assert talk.troubles == []
 
 
-# -- reset and halt ---------------------------------------------------------------------------------------------------
+# -- reset and halt ------------------------------------------------------------------------------------------------
 
 
 def test_a_reset_lists_what_was_not_acknowledged() -> None:

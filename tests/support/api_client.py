@@ -62,7 +62,7 @@ class ApiClient:
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._news = asyncio.Event()
 
-    # -- HTTP ------------------------------------------------------------------------------------------------
+    # -- HTTP ------------------------------------------------------------------------------------------------------
 
     async def http(
         self, verb: str, path: str, data: Any = None, *, headers: dict[str, str] | None = None, body: bytes = b""
@@ -88,7 +88,7 @@ class ApiClient:
     async def post(self, path: str, data: Any = None) -> Answer:
         return await self.http("POST", path, data)
 
-    # -- the websocket ---------------------------------------------------------------------------------------
+    # -- the websocket ---------------------------------------------------------------------------------------------
 
     async def connect(self, path: str = "/websocket", headers: dict[str, str] | None = None) -> None:
         """Open the websocket."""

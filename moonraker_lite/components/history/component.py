@@ -109,7 +109,7 @@ class History(Component, section="history"):
         except TimeoutError:
             _LOGGER.error("the last changes of the history could not be stored")
 
-    # -- following the printer -----------------------------------------------------------------------------
+    # -- following the printer -------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         self._unwatch()
@@ -158,7 +158,7 @@ class History(Component, section="history"):
             if self._tracker.print is not None:
                 self._recorder.put(Checkpoint(self._tracker.print))
 
-    # -- telling clients -----------------------------------------------------------------------------------
+    # -- telling clients -------------------------------------------------------------------------------------------
 
     def _announce(self, action: Literal["added", "finished"], row: JobRow) -> None:
         self._events.notify("history_changed", HistoryChange(action, self._job(row, Presence(self._files))))
@@ -182,7 +182,7 @@ class History(Component, section="history"):
             presence.of(row.filename, row.metadata),
         )
 
-    # -- endpoints -----------------------------------------------------------------------------------------
+    # -- endpoints -------------------------------------------------------------------------------------------------
 
     @endpoint("GET", "/server/history/list", rpc="server.history.list")
     async def list_jobs(self, request: Request, params: ListParams) -> JobList:

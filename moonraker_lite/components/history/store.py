@@ -68,7 +68,7 @@ class JobStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    # -- the running job -----------------------------------------------------------------------------------
+    # -- the running job -------------------------------------------------------------------------------------------
 
     async def open_job(self) -> tuple[int, OpenJob] | None:
         """The row that a host before us has left open, and its id."""
@@ -101,7 +101,7 @@ class JobStore:
         """Keep what the printer said when no print ran."""
         await self._db.execute(_LAST, msgspec.structs.astuple(last))
 
-    # -- what clients ask for ------------------------------------------------------------------------------
+    # -- what clients ask for --------------------------------------------------------------------------------------
 
     async def get(self, job: int) -> JobRow | None:
         """One row."""

@@ -99,7 +99,7 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
                 command += ["--baud", str(settings.baud)]
         return command
 
-    # -- the process ---------------------------------------------------------------------------------------
+    # -- the process -----------------------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
         kind = await self.choose()

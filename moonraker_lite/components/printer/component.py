@@ -86,7 +86,7 @@ class Printer(Component, section="klippy_apis"):
             end()
         await self._tasks.close()
 
-    # -- for other components ------------------------------------------------------------------------------
+    # -- for other components --------------------------------------------------------------------------------------
 
     def before_ready(self, preparation: Preparation) -> None:
         """Run `preparation` whenever the printer has become ready, before clients are told so."""
@@ -142,7 +142,7 @@ class Printer(Component, section="klippy_apis"):
         """Stop everything at once; the printer needs a firmware restart after it. Raises Unavailable."""
         await self._klippy.request("emergency_stop")
 
-    # -- endpoints: state and control ----------------------------------------------------------------------
+    # -- endpoints: state and control ------------------------------------------------------------------------------
 
     @endpoint("GET", "/printer/info", rpc="printer.info")
     @endpoint("POST", "/printer/info")
@@ -181,7 +181,7 @@ class Printer(Component, section="klippy_apis"):
         """The state of each endstop: "open" or "TRIGGERED"."""
         return await self._klippy.request("query_endstops/status")
 
-    # -- endpoints: G-code and prints ----------------------------------------------------------------------
+    # -- endpoints: G-code and prints ------------------------------------------------------------------------------
 
     @endpoint("POST", "/printer/gcode/script", rpc="printer.gcode.script")
     @endpoint("GET", "/printer/gcode/script")
@@ -221,7 +221,7 @@ class Printer(Component, section="klippy_apis"):
         await self.cancel()
         return "ok"
 
-    # -- endpoints: status ---------------------------------------------------------------------------------
+    # -- endpoints: status -----------------------------------------------------------------------------------------
 
     @endpoint("GET", "/printer/objects/list", rpc="printer.objects.list")
     @endpoint("POST", "/printer/objects/list")
@@ -269,7 +269,7 @@ class Printer(Component, section="klippy_apis"):
         self._subscribers.discard(conn_id)
         self._hub.unsubscribe(conn_id)
 
-    # -- what the printer does -----------------------------------------------------------------------------
+    # -- what the printer does -------------------------------------------------------------------------------------
 
     def _on_state(self, event: KlippyStateChanged) -> None:
         state = event.state

@@ -86,7 +86,7 @@ class LineProtocol:
         self._handshake = Handshake(0.0)
         self._session = Session(self._health, 0.0)
 
-    # -- what the owner calls -------------------------------------------------------------------------------------
+    # -- what the owner calls --------------------------------------------------------------------------------------
 
     def connected(self, now: float) -> None:
         """The link is open: start a fresh session with the M110 N0 handshake. Drops everything queued."""
@@ -237,7 +237,7 @@ class LineProtocol:
             noise_bytes=self._splitter.dropped,
         )
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --------------------------------------------------------------------------------------------------
 
     def _limit(self) -> int:
         """Lines that the firmware may hold. Without emergency parser one slot stays free, or M112 would not be read."""
@@ -308,7 +308,7 @@ class LineProtocol:
         self._state = State.SHAKING
         self._handshake.boot(now)
 
-    # -- replies --------------------------------------------------------------------------------------------------
+    # -- replies ---------------------------------------------------------------------------------------------------
 
     def _on_reply(self, reply: Reply, now: float, events: list[Event]) -> None:
         kind = reply.kind

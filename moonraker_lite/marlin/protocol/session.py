@@ -80,7 +80,7 @@ class Session:
         self._settling = 0.0
         """Seconds until they have passed: a repeat between them could be cut in two by the flush that each causes."""
 
-    # -- sending --------------------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------------------------
 
     def fill(self, queue: deque[tuple[Token, bytes]], now: float, out: list[bytes]) -> None:
         """Put on the wire (`out`) what the window permits: lines to be repeated first, then from the queue."""
@@ -141,7 +141,7 @@ class Session:
             self.silence.begin(now)
         self._extras.append((token, self.sent.cursor - 1))
 
-    # -- answers --------------------------------------------------------------------------------------------------
+    # -- answers ---------------------------------------------------------------------------------------------------
 
     def reply(self, text: str) -> None:
         """A line that may answer the oldest unacknowledged command."""
@@ -297,7 +297,7 @@ class Session:
             if waiting and line is not None and line.move:
                 self.health.starved += 1
 
-    # -- repeats --------------------------------------------------------------------------------------------------
+    # -- repeats ---------------------------------------------------------------------------------------------------
 
     def resend(self, number: int, reason: str, now: float, events: list[Event], *, paired: bool) -> Verdict:
         """The firmware wants to go on with line `number`. `paired`: its error text says the same number."""
@@ -360,7 +360,7 @@ class Session:
             return Verdict.FINE
         return Verdict.RESET if number == 1 else Verdict.LOST
 
-    # -- silence --------------------------------------------------------------------------------------------------
+    # -- silence ---------------------------------------------------------------------------------------------------
 
     @property
     def waiting(self) -> bool:
@@ -433,7 +433,7 @@ class Session:
             self.health.acknowledged += 1
             events.append(Acknowledged(self._extras.popleft()[0]))
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------------
 
     def speaks_of(self, text: bytes) -> bool:
         """A command that may be executed now holds this text: the firmware's line may be its echo."""

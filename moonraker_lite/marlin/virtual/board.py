@@ -89,7 +89,7 @@ class Board:
         self._wake_at = 0.0
         self._boots_until = 0.0
 
-    # -- outside --------------------------------------------------------------------------------------------------
+    # -- outside ---------------------------------------------------------------------------------------------------
 
     def power_on(self, now: float) -> None:
         """Power on or reset: everything is forgotten, the banner is said."""
@@ -184,7 +184,7 @@ class Board:
             times.append(self._wait_at)
         return min(times, default=None)
 
-    # -- saying ---------------------------------------------------------------------------------------------------
+    # -- saying ----------------------------------------------------------------------------------------------------
 
     def say(self, line: bytes) -> None:
         """One reply line, with its newline."""
@@ -232,7 +232,7 @@ class Board:
             self._wait_at = now + 1.0
             self.say(b"wait\n")
 
-    # -- executing ------------------------------------------------------------------------------------------------
+    # -- executing -------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
         """Lines are taken out of the ring while a command runs, as long as the queue has room."""
@@ -329,7 +329,7 @@ class Board:
         if not self.cold_extrusion and self.hotend.temperature(self.now) < 170.0:
             self.say(b"echo: cold extrusion prevented\n")
 
-    # -- emergencies ----------------------------------------------------------------------------------------------
+    # -- emergencies -----------------------------------------------------------------------------------------------
 
     def _takes(self, command: Command) -> bool:
         """Without emergency parser M112, M108 and M410 act when they are read. False: nothing is left to queue."""

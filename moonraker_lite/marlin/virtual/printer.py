@@ -126,7 +126,7 @@ class VirtualPrinter:
             with contextlib.suppress(OSError):
                 os.unlink(self._link_path)
 
-    # -- the port -------------------------------------------------------------------------------------------------
+    # -- the port --------------------------------------------------------------------------------------------------
 
     def _poll(self) -> None:
         """Has a host opened the port?"""
@@ -194,7 +194,7 @@ class VirtualPrinter:
         self._loop.remove_writer(self._fd)
         self._write(rest)
 
-    # -- time -----------------------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
         """Do what is due, say what was said, listen if there is room, and set the clock."""
