@@ -8,7 +8,7 @@ import msgspec
 
 
 class DataPath(msgspec.Struct, frozen=True):
-    """Folders of one printer. `alias` is the last part of the root's name, used in mDNS and logs."""
+    """Folders of one printer. `alias` is the last part of the root's name: how its Marlin process calls itself."""
 
     root: Path
 
