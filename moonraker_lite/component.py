@@ -3,9 +3,9 @@
     class DataStore(Component, section="data_store"):
         def __init__(self, settings: DataStoreSettings, hub: StatusHub, printer: Printer, events: Events) -> None: ...
 
-The registry (`registry.py`) reads the annotations of `__init__`: a msgspec.Struct decoded from the component's section, a
-`dict[str, Struct]` for all sections `[<section> <name>]`, a service of the host, or another component. It orders
-components by these needs and starts and stops them in that order. Endpoints are declared on methods with
+The registry (`registry.py`) reads the annotations of `__init__`: a msgspec.Struct decoded from the component's section,
+a `dict[str, Struct]` for all sections `[<section> <name>]`, a service of the host, or another component. It orders
+components by these needs, and the host starts and stops them in that order. Endpoints are declared on methods with
 `@endpoint(...)` and are added to the API table when the component has started.
 """
 
