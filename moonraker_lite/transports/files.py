@@ -17,7 +17,6 @@ from moonraker_lite.errors import Forbidden, NotFound
 from moonraker_lite.transports.patience import STALL_SECONDS
 from moonraker_lite.transports.ranges import Unsatisfiable, not_modified, parse_range
 
-_SHARED = 4 * 1024 * 1024  # bytes that all blocks together should have
 _SMALLEST, _LARGEST = 16 * 1024, 1024 * 1024
 
 
@@ -63,7 +62,7 @@ def open_regular(reply: FileReply) -> tuple[BinaryIO, os.stat_result]:
 
 def block_size(files: int) -> int:
     """Bytes to read ahead of each client while this many files are sent: many slow clients must not fill the memory."""
-    return min(_LARGEST, max(_SMALLEST, _SHARED // files))
+    return max(_SMALLEST, _LARGEST // files)
 
 
 async def send_file(

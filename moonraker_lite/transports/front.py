@@ -35,6 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 # longest, so that clients which are slow on purpose keep nobody out.
 MAX_CONNECTIONS = 1000
 WARN_SECONDS = 60.0
+BACKLOG = 1024  # connections that wait to be taken; beyond that clients try again after a second
 # Tornado clears a new buffer of this size for every read, so it is small until a body is streamed.
 READ_CHUNK = 16 * 1024
 WEBSOCKET_PATHS = frozenset(("/websocket", "/klippysocket"))
@@ -184,10 +185,10 @@ def _bind(host: str, port: int) -> socket.socket:
     """A listening socket; `all` means every address, of IPv6 too where the machine has it."""
     try:
         if host in ("", "all") and socket.has_dualstack_ipv6():
-            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
         else:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server(("" if host == "all" else host, port), family=family, backlog=128)
+            listener = socket.create_server(("" if host == "all" else host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]  # Python adds the address to the system's words
         raise OSError(f"Cannot listen on {host} port {port}: {reason}; see host and port in [server]") from None
