@@ -32,16 +32,16 @@ MEASURES: dict[str, Measure] = {
     "start_full": Measure(
         "start until the first answer of GET /server/info, full configuration", "s", goals={MOONRAKER: 3.0}
     ),
-    "start": Measure("the same, small configuration", "s"),
+    "start": Measure("the same, small configuration", "s", goals={MOONRAKER: 3.0}),
     "rss_full": Measure("RSS after start, full configuration", "MiB", goals={MOONRAKER: 1.5}),
     "pss_full": Measure("PSS after start, full configuration", "MiB"),
-    "rss": Measure("RSS after start, small configuration", "MiB"),
+    "rss": Measure("RSS after start, small configuration", "MiB", goals={MOONRAKER: 1.5}),
     "pss": Measure("PSS after start, small configuration", "MiB"),
     "rss_marlin_full": Measure(
         "RSS of host and Marlin process (Moonraker: alone), full", "MiB", goals={MOONRAKER: 1.0}
     ),
     "pss_marlin_full": Measure("PSS of host and Marlin process (Moonraker: alone), full", "MiB"),
-    "rss_marlin": Measure("RSS of host and Marlin process (Moonraker: alone), small", "MiB"),
+    "rss_marlin": Measure("RSS of host and Marlin process (Moonraker: alone), small", "MiB", goals={MOONRAKER: 1.0}),
     "pss_marlin": Measure("PSS of host and Marlin process (Moonraker: alone), small", "MiB"),
     "http_1": Measure("GET /server/info, 1 connection", "1/s", more_is_better=True, goals={BARE: 0.85}),
     "http_10": Measure("GET /server/info, 10 connections", "1/s", more_is_better=True, goals={BARE: 0.85}),
