@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
@@ -49,7 +48,7 @@ class Front(HTTPServerConnectionDelegate):
         self.api = api
         self._make_websockets = make_websockets
         # In the order of what last came from their clients.
-        self._streams: WeakKeyDictionary[HTTP1ServerConnection, IOStream] = WeakKeyDictionary()
+        self._streams: dict[HTTP1ServerConnection, IOStream] = {}
         self._warned = 0.0
 
     @cached_property
@@ -68,7 +67,7 @@ class Front(HTTPServerConnectionDelegate):
             self._streams[server_conn] = stream
 
     def let_go(self, server_conn: HTTP1ServerConnection) -> None:
-        """This connection is a websocket's now."""
+        """This connection has ended, or is a websocket's now."""
         self._streams.pop(server_conn, None)
 
     def make_room(self) -> None:
@@ -136,6 +135,11 @@ class _Server(HTTPServer):
         if len(self._connections) >= MAX_CONNECTIONS:
             self.front.make_room()
         super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        assert isinstance(server_conn, HTTP1ServerConnection)
+        self.front.let_go(server_conn)
+        super().on_close(server_conn)
 
 
 class FrontServer:

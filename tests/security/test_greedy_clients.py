@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -174,6 +174,14 @@ class Crowd(ExitStack):
                 continue  # refused already
 
 
+def few_descriptors(target: Target, count: int) -> None:
+    """Wait until the host has no more open than that."""
+    end = time.monotonic() + 10
+    while target.descriptors > count and time.monotonic() < end:
+        time.sleep(0.05)
+    assert target.descriptors <= count
+
+
 @pytest.fixture
 def large(target: Target) -> Iterator[None]:
     path = target.gcodes / "large.gcode"
@@ -192,16 +200,13 @@ def test_many_slow_clients(target: Target, kind: str) -> None:
             assert target.request("GET", "/server/info", seconds=10).status == 200
         assert target.rpc("server.info")["result"]["klippy_state"] == "ready"
         assert target.memory - before < GROWTH
-    end = time.monotonic() + 10
-    while target.descriptors > 60 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert target.descriptors <= 60
+    few_descriptors(target, 60)
 
 
 def test_more_connections_than_there_are_places(target: Target) -> None:
     with Crowd(target, SLOW["headers"], 1100):
         assert target.request("GET", "/server/info", seconds=10).status == 200
-        assert target.descriptors < 1100
+        few_descriptors(target, 1060)
 
 
 def test_a_websocket_that_never_reads(target: Target) -> None:
@@ -228,12 +233,14 @@ def test_a_client_that_never_stops_asking(target: Target, kind: str) -> None:
     stop = threading.Event()
 
     def ask() -> None:
-        while not stop.is_set():
-            wire.sendall(question * 100)
+        with suppress(OSError):  # one that does not read as fast as it asks is cut off in the end
+            while not stop.is_set():
+                wire.sendall(question * 100)
 
     def read() -> None:
-        while wire.recv(1 << 20):
-            pass
+        with suppress(OSError):
+            while wire.recv(1 << 20):
+                pass
 
     threads = [threading.Thread(target=work) for work in (ask, read)]
     for thread in threads:
@@ -248,7 +255,8 @@ def test_a_client_that_never_stops_asking(target: Target, kind: str) -> None:
     finally:
         stop.set()
         threads[0].join()
-        wire.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
         threads[1].join()
         wire.close()
 
