@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from moonraker_lite.marlin.gcode.motion import AXES, E, Motion, X, Y, Z
-from moonraker_lite.marlin.gcode.words import Command, parse
+from moonraker_lite.marlin.gcode.words import Command, fixed, parse
 
 TRAVEL_SPEED = 6000.0
 RETRACT_SPEED = 2100.0
@@ -154,5 +154,5 @@ def _mode_lines(motion: Motion) -> list[str]:
     """Return what gives the file its modes and speed back."""
     lines = [] if motion.absolute else ["G91"]
     lines.append("M82" if motion.absolute_e else "M83")
-    lines.append(f"G1 F{motion.speed:g}")
+    lines.append(f"G1 F{fixed(motion.speed)}")
     return lines

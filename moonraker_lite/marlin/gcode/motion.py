@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
-from moonraker_lite.marlin.gcode.words import Command, number, parse
+from moonraker_lite.marlin.gcode.words import Command, fixed, number, parse
 
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+|[-+]?[0-9]+\.)"
 # The shapes in which slicers write nearly all of their moves; what does not fit goes the slow way.
@@ -55,7 +55,7 @@ class Modes:
         if self.absolute_e and abs(motion.position[E] - self.position[E]) > EPSILON:
             await send(f"G92 E{self.position[E]:.5f}")
         if motion.speed != self.speed:
-            await send(f"G1 F{self.speed:g}")
+            await send(f"G1 F{fixed(self.speed)}")
         if self.inches:
             await send("G20")
 
@@ -68,7 +68,7 @@ class Modes:
         if steps and not motion.absolute:
             await send("G90")
         for step in steps:
-            await send(f"G0 {step} F{speed:g}")
+            await send(f"G0 {step} F{fixed(speed)}")
 
 
 class Motion:

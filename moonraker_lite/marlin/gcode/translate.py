@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from moonraker_lite.marlin.gcode.words import Command
+from moonraker_lite.marlin.gcode.words import Command, fixed
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine, extruder_index, extruder_name
 
@@ -68,10 +68,10 @@ def set_heater_temperature(options: Options, machine: Machine) -> list[str]:
 def heater_command(name: str, target: float, *, wait: bool = False) -> str:
     """Return the command that sets a heater by its short name."""
     if name == "heater_bed":
-        return f"{'M190' if wait else 'M140'} S{target:g}"
+        return f"{'M190' if wait else 'M140'} S{fixed(target)}"
     if name == "chamber":
-        return f"{'M191' if wait else 'M141'} S{target:g}"
-    return f"{'M109' if wait else 'M104'} T{extruder_index(name)} S{target:g}"
+        return f"{'M191' if wait else 'M141'} S{fixed(target)}"
+    return f"{'M109' if wait else 'M104'} T{extruder_index(name)} S{fixed(target)}"
 
 
 def checked_target(name: str, target: float, machine: Machine) -> float:
@@ -111,17 +111,17 @@ def set_velocity_limit(options: Options, machine: Machine) -> list[str]:
     lines = []
     if "VELOCITY" in options:
         speed = options.number("VELOCITY", minimum=1.0)
-        lines.append(f"M203 X{speed:g} Y{speed:g}")
+        lines.append(f"M203 X{fixed(speed)} Y{fixed(speed)}")
     if "ACCEL" in options:
         accel = options.number("ACCEL", minimum=1.0)
-        lines.append(f"M204 P{accel:g} T{accel:g}")
+        lines.append(f"M204 P{fixed(accel)} T{fixed(accel)}")
     if "SQUARE_CORNER_VELOCITY" in options:
         corner = options.number("SQUARE_CORNER_VELOCITY", minimum=0.0)
         if machine.firmware.report("M205", "J") is not None:
             accel = options.number("ACCEL", machine.limits.max_accel)
             lines.append(f"M205 J{corner**2 * (2**0.5 - 1) / accel:.4f}")
         else:
-            lines.append(f"M205 X{corner:g} Y{corner:g}")
+            lines.append(f"M205 X{fixed(corner)} Y{fixed(corner)}")
     return lines
 
 
@@ -130,7 +130,7 @@ def set_pressure_advance(options: Options, machine: Machine) -> list[str]:
         return []
     name = options.text("EXTRUDER", extruder_name(machine.motion.tool)).lower()
     tool = f" T{extruder_index(name)}" if machine.firmware.extruders > 1 else ""
-    return [f"M900{tool} K{options.number('ADVANCE', minimum=0.0):g}"]
+    return [f"M900{tool} K{fixed(options.number('ADVANCE', minimum=0.0))}"]
 
 
 def set_fan_speed(options: Options, machine: Machine) -> list[str]:
@@ -161,7 +161,7 @@ def pid_calibrate(options: Options, machine: Machine) -> list[str]:
     name = options.choice("HEATER", machine.heater_names)
     target = checked_target(name, options.number("TARGET"), machine)
     index = -1 if name == "heater_bed" else extruder_index(name)
-    return [f"M303 E{index} S{target:g} C8 U1"]
+    return [f"M303 E{index} S{fixed(target)} C8 U1"]
 
 
 TRANSLATIONS: dict[str, Translation] = {

@@ -89,6 +89,11 @@ def parse(line: str) -> Command | None:
     return Command(text.split()[0].upper(), "", traditional=False)
 
 
+def fixed(value: float) -> str:
+    """Return a number as a firmware reads it: G-code knows no exponents."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
 def number(text: str, default: float = 0.0) -> float:
     """Return the value of a word's number; G-code knows no exponents, and a bare letter has none."""
     try:
