@@ -13,12 +13,17 @@ _LOGGER = logging.getLogger(__name__)
 _SILENT = frozenset(
     {ReplyKind.OK, ReplyKind.RESEND, ReplyKind.BUSY, ReplyKind.TEMPERATURE, ReplyKind.WAIT, ReplyKind.START}
 )
+# Each request of the firmware to repeat a line holds at least two of these: a damaged one is still known by the other.
+_LINE_SIGNS = ("checksum", "line number", "last line")
 
 
 def complaint(line: str) -> str | None:
     """Return the text of an error of the firmware; "" for those of the line protocol, None for other lines."""
     error = parse_error(line)
-    return "" if error is not None and "Last Line" in error else error
+    if error is None:
+        return None
+    lower = error.lower()
+    return "" if any(sign in lower for sign in _LINE_SIGNS) else error
 
 
 class Console:
