@@ -16,7 +16,6 @@ import msgspec
 _LOGGER = logging.getLogger(__name__)
 
 FILE_NAME = "print_checkpoint.json"
-INTERVAL = 1.0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -38,6 +37,8 @@ class CheckpointFile:
         self._path = directory / FILE_NAME if directory else None
         self._writing: asyncio.Future[None] | None = None
         self._next: Checkpoint | None = None
+        # What was asked for last, without its time.
+        self._last: Checkpoint | None = None
 
     def load(self) -> Checkpoint | None:
         """Return what a print that ended badly left behind, None if there is nothing or nothing readable."""
@@ -52,14 +53,19 @@ class CheckpointFile:
             return None
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write soon; when the disk is slow, only the latest of those that wait is written."""
-        if self._path is None:
+        """Write soon, if there is news; when the disk is slow, only the latest of those that wait is written."""
+        timeless = msgspec.structs.replace(checkpoint, written=0.0)
+        if self._path is None or timeless == self._last:
             return
+        self._last = timeless
         if self._writing is not None:
             self._next = checkpoint
-            return
+        else:
+            self._begin(self._path, checkpoint)
+
+    def _begin(self, path: Path, checkpoint: Checkpoint) -> None:
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(None, _write, self._path, checkpoint)
+        self._writing = loop.run_in_executor(None, _write, path, checkpoint)
         self._writing.add_done_callback(self._written)
 
     async def flush(self) -> None:
@@ -70,18 +76,23 @@ class CheckpointFile:
 
     async def remove(self) -> None:
         """The print is over and needs no record."""
-        self._next = None
+        self._next = self._last = None
         await self.flush()
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.unlink(missing_ok=True)
+        except OSError as error:
+            _LOGGER.warning("Checkpoint not removed: %s", error)
 
     def _written(self, done: asyncio.Future[None]) -> None:
         self._writing = None
         if not done.cancelled() and (error := done.exception()):
             _LOGGER.warning("Checkpoint not written: %s", error)
-        if self._next is not None:
+            self._last = None
+        if self._path is not None and self._next is not None:
             checkpoint, self._next = self._next, None
-            self.save(checkpoint)
+            self._begin(self._path, checkpoint)
 
 
 def _write(path: Path, checkpoint: Checkpoint) -> None:
