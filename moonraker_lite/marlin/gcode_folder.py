@@ -33,6 +33,8 @@ def list_files(folder: Path) -> list[tuple[str, int]]:
     for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower()):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if not hidden and path.suffix.lower() in EXTENSIONS and path.is_file():
-            files.append((relative.as_posix(), path.stat().st_size))
+        if hidden or path.suffix.lower() not in EXTENSIONS or not path.is_file():
+            continue
+        if (size := file_size(path)) is not None:
+            files.append((relative.as_posix(), size))
     return files

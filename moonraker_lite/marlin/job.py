@@ -6,7 +6,6 @@ One task feeds the file to the `Streamer`; what others want of the job is a wish
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -16,9 +15,9 @@ from typing import Any
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
+from moonraker_lite.marlin.cooling import Cooling
 from moonraker_lite.marlin.gcode.motion import Z
 from moonraker_lite.marlin.gcode.reader import GcodeFile
-from moonraker_lite.marlin.gcode.translate import turn_off_heaters
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.gcode_folder import file_size, resolve
@@ -28,30 +27,18 @@ from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.saved import Saved, Send
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.streamer import JobLine, Streamer
-from moonraker_lite.marlin.waiting import forget, unless_set
+from moonraker_lite.marlin.waiting import forget
+from moonraker_lite.marlin.wishes import Stopped, Wish, Wishes
 
 _LOGGER = logging.getLogger(__name__)
 
-# A temperature report of M109 or M190 this young means that one of them is still waiting.
-HEATING_WAIT = 3.0
 # How long the firmware may take to switch its heaters off at the end of a print.
 HEATERS_OFF = 30.0
+# How long a print may take to end when the process ends.
+ENDING = 2.0
 
 # Runs a command that is not for the firmware as it stands; returns the lines to send instead of it.
 Execute = Callable[[Command], Awaitable[list[str]]]
-
-
-class Wish(enum.Enum):
-    """What the user (or a failure) wants of a running job; the job grants it at the next line."""
-
-    GO_ON = "go on"
-    PAUSE = "pause"
-    CANCEL = "cancel"
-    FAIL = "fail"
-
-
-class _Stopped(Exception):
-    """Leaves the file: cancelled or failed."""
 
 
 class PrintJob:
@@ -83,16 +70,16 @@ class PrintJob:
         self._checkpoints = checkpoints
         self._execute = execute
         self._park = park
+        self.cooling = Cooling(machine, line)
         self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
         self._task: asyncio.Task[None] | None = None
-        self._wish = Wish.GO_ON
-        self._failure = ""
-        self._wake = asyncio.Event()
+        self._wishes = Wishes()
         self._halted = asyncio.Event()
-        self._failed = asyncio.Event()
+        # The script that asked for the pause has the turn until the head stands still.
+        self._paused_by_script = False
         self._saved: Saved | None = None
         self._progress_at_end = 0.0
-        turn.on_idle = self._wake.set
+        turn.on_idle = self._wishes.wake.set
 
     # What others ask
 
@@ -107,7 +94,7 @@ class PrintJob:
     @property
     def stopping(self) -> bool:
         """The job was cancelled or failed, and ends at the next opportunity."""
-        return self._wish in (Wish.CANCEL, Wish.FAIL)
+        return self._wishes.stopping
 
     @property
     def position(self) -> int:
@@ -116,7 +103,7 @@ class PrintJob:
 
     @property
     def progress(self) -> float:
-        return self.position / self.size if self.size else self._progress_at_end
+        return min(self.position / self.size, 1.0) if self.size else self._progress_at_end
 
     def sdcard_status(self) -> dict[str, Any]:
         """Return Klipper's `virtual_sdcard` object."""
@@ -172,46 +159,56 @@ class PrintJob:
             return
         if self.stats.state is not JobState.STANDBY:
             self.stats.reset(self.stats.filename)
-        self._wish, self._failure = Wish.GO_ON, ""
+        self._wishes.begin()
         self.paused = False
         self._saved = None
         self._streamer.begin(self.position)
         self._halted.clear()
-        self._failed.clear()
         self.stats.transition(JobState.PRINTING)
         self._task = asyncio.create_task(self._print(self.path), name="print job")
 
     # Wishes
 
     async def pause(self) -> bool:
-        """Stop at the next line and wait until the head stands still. Return False when nothing is being printed."""
+        """Stop at the next line and wait until the head stands still. Return False when nothing is being printed.
+
+        A script that calls this has the turn; the file being printed has not.
+        """
         self.paused = True
         if not self.printing:
             return False
-        self.request_pause()
-        if asyncio.current_task() is not self._task:
+        if asyncio.current_task() is self._task:
+            self.request_pause()
+            return True
+        self._paused_by_script = True
+        try:
+            self.request_pause()
+            self._wishes.wake.set()
             await self._halted.wait()
+        finally:
+            self._paused_by_script = False
         return True
 
     def request_pause(self) -> None:
         """Ask for a pause without waiting for it."""
-        if self.printing and self._wish is Wish.GO_ON:
+        if self.printing and self._wishes.pause():
             self.paused = True
-            self._wish = Wish.PAUSE
-            self._wake.set()
 
     async def resume(self, send: Send) -> bool:
         """Restore what the pause saved, by `send`, and print on. Return False when nothing is paused."""
         self.paused = False
-        if self.stats.state is not JobState.PAUSED or self._wish is not Wish.PAUSE:
+        if not self.running or self._wishes.current is not Wish.PAUSE:
             return False
+        if self.printing:
+            # The pause was waiting for the turn of the script that resumes: it is taken back.
+            self._wishes.resume()
+            return True
         if self._saved is not None:
             await self._saved.restore(self._machine, send)
-        if self.stats.state is JobState.PAUSED and self._wish is Wish.PAUSE:
-            self._wish = Wish.GO_ON
+        if self.stats.state is JobState.PAUSED and self._wishes.current is Wish.PAUSE:
             self._halted.clear()
             self.stats.transition(JobState.PRINTING)
-            self._wake.set()
+            self._wishes.resume()
         return True
 
     async def cancel(self) -> bool:
@@ -219,20 +216,16 @@ class PrintJob:
         self.paused = False
         if not self.running or self._task is None:
             return False
-        if self._wish is not Wish.FAIL:
-            self._wish = Wish.CANCEL
-        self._wake.set()
-        self._break_heating_wait()
+        self._wishes.cancel()
+        self.cooling.break_wait()
         if asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
         return True
 
     def fail(self, message: str) -> None:
         """Something happened that ends the print: the firmware halted or was reset, the link was lost."""
-        if self.running and self._wish is not Wish.FAIL:
-            self._wish, self._failure = Wish.FAIL, message
-            self._failed.set()
-            self._wake.set()
+        if self.running:
+            self._wishes.fail(message)
 
     async def ended(self) -> None:
         """Wait until a job that ends has done all that it does then, such as switching the heaters off."""
@@ -246,23 +239,32 @@ class PrintJob:
         self._clear_file()
         self.stats.reset()
 
+    async def abandon(self, message: str, patience: float) -> None:
+        """Let the print fail, and wait for its end no longer than `patience` seconds, whatever the firmware does."""
+        if self._task is None:
+            return
+        self.fail(message)
+        _, pending = await asyncio.wait([self._task], timeout=patience)
+        if pending:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
     async def stop(self) -> None:
         """The process ends: leave the print with its checkpoint on disk."""
-        if self._task is not None and self.running:
-            self.fail("The Marlin process was stopped during the print")
+        if self.running:
+            if self.printing and self._line.connected:
+                # Heaters must not wait for the moves that have been sent.
+                self._line.send("M410", emergency=True).add_done_callback(forget)
+            await self.abandon("The Marlin process was stopped during the print", ENDING)
             self._save_checkpoint()
-            _, pending = await asyncio.wait([self._task], timeout=2.0)
-            if pending:
-                self._task.cancel()
-                await asyncio.wait([self._task])
         await self._checkpoints.flush()
 
     # What the line tells
 
-    def acknowledged(self, token: Token) -> None:
+    def acknowledged(self, token: Token, replies: tuple[str, ...]) -> None:
         """The firmware has executed a command."""
-        if self._streamer.acknowledged(token):
-            self._wake.set()
+        if self._streamer.acknowledged(token, replies):
+            self._wishes.wake.set()
 
     def tick(self) -> None:
         """Called once a second."""
@@ -280,27 +282,32 @@ class PrintJob:
 
     async def _print(self, path: Path) -> None:
         try:
+            await self._print_file(path)
+        except Exception:  # boundary: something is wrong in us at the end of a print
+            _LOGGER.exception("The print job failed")
+        finally:
+            if self.running:
+                self._conclude(JobState.ERROR, self._wishes.failure or "The print was stopped")
+            self._halted.set()
+
+    async def _print_file(self, path: Path) -> None:
+        try:
             with GcodeFile(path, self.position) as file:
-                while lines := await file.lines():
+                while lines := await self._wishes.unless_leaving(file.lines()):
                     await self._feed(lines)
-            if self._wish is Wish.PAUSE:
-                await self._hold()
-            await self._unless_failed(self._line.drained())
-            self._check_wish()
-            await self._complete()
-        except _Stopped:
+            await self._grant_wishes()
+            await self._wishes.unless_failed(self._line.drained())
+            self._wishes.check()
+        except Stopped:
             await self._end_stopped()
         except (HostError, OSError) as error:
             message = error.message if isinstance(error, HostError) else f"Reading the file failed: {error}"
-            await self._end_failed(self._failure or message)
-        except asyncio.CancelledError:
-            self._conclude(JobState.ERROR, self._failure or "The print was stopped")
-            raise
+            await self._end_failed(self._wishes.failure or message)
         except Exception:  # boundary: whatever is wrong in us, heaters go off and the user is told
             _LOGGER.exception("The print job failed")
             await self._end_failed("Internal error in the print job: see the log")
-        finally:
-            self._halted.set()
+        else:
+            await self._complete()
 
     async def _feed(self, lines: list[bytes]) -> None:
         streamer, index = self._streamer, 0
@@ -310,43 +317,44 @@ class PrintJob:
             if streamer.special is not None:
                 command, streamer.special = streamer.special, None
                 for text in await self._execute(command):
+                    streamer.announce(text)
                     await self._ready()
                     streamer.send(text)
 
     async def _ready(self) -> None:
         """Wait until a line may be sent; grant what was wished for meanwhile."""
         while True:
-            self._check_wish()
-            if self._wish is Wish.PAUSE:
-                await self._hold()
-            elif not self._turn.busy and self._streamer.room() > 0:
+            await self._grant_wishes()
+            if not self._turn.busy and self._streamer.room() > 0:
                 return
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+            self._wishes.wake.clear()
+            await self._wishes.wake.wait()
 
-    async def _unless_failed(self, work: Awaitable[object]) -> None:
-        """Wait for the firmware, but not when the print has failed: it may never answer. Raise _Stopped then."""
-        if not await unless_set(work, self._failed):
-            raise _Stopped
+    async def _grant_wishes(self) -> None:
+        """Pause, for as long as that is wished. Raise Stopped when the print is to end."""
+        self._wishes.check()
+        while self._wishes.current is Wish.PAUSE:
+            if self.printing and self._paused_by_script:
+                await self._pause()
+            elif self.printing and not self._turn.busy:
+                # What a script sets for its own moves must not be taken for the file's.
+                async with self._turn.script():
+                    await self._pause()
+            self._wishes.wake.clear()
+            if self._wishes.current is Wish.PAUSE:
+                await self._wishes.wake.wait()
+            self._wishes.check()
 
-    def _check_wish(self) -> None:
-        if self._wish in (Wish.CANCEL, Wish.FAIL):
-            raise _Stopped
-
-    async def _hold(self) -> None:
-        """Pause: let what was sent be executed, save everything, wait for a wish."""
-        await self._unless_failed(self._line.drained())
-        await self._unless_failed(self._line.send("M400"))
-        self._check_wish()
+    async def _pause(self) -> None:
+        """Let what was sent be executed, and save everything."""
+        await self._wishes.unless_failed(self._line.drained())
+        await self._wishes.unless_failed(self._line.send("M400"))
+        self._wishes.check()
         self._saved = Saved(self._machine)
         await self._park()
         self.stats.transition(JobState.PAUSED)
         self._save_checkpoint()
         self._halted.set()
-        while self._wish is Wish.PAUSE:
-            self._wake.clear()
-            await self._wake.wait()
 
     # Endings
 
@@ -361,18 +369,19 @@ class PrintJob:
         await self._checkpoints.remove()
 
     async def _end_stopped(self) -> None:
-        if self._wish is Wish.FAIL:
-            await self._end_failed(self._failure)
+        if self._wishes.current is Wish.FAIL:
+            await self._end_failed(self._wishes.failure)
             return
         try:
-            await self._unless_failed(self._line.drained())
-            await self._heaters_off()
-        except _Stopped:
-            await self._end_failed(self._failure)
+            await self._wishes.unless_failed(self.cooling.without_waits(self._line.drained()))
+            await self.cooling.switch_off(HEATERS_OFF)
+        except Stopped:
+            await self._end_failed(self._wishes.failure)
             return
         except (HostError, TimeoutError) as error:
-            await self._end_failed(self._failure or str(error) or "The printer did not switch its heaters off")
+            await self._end_failed(self._wishes.failure or str(error) or "The printer did not switch its heaters off")
             return
+        self.paused = False
         self._clear_file()
         self.stats.transition(JobState.CANCELLED)
         await self._checkpoints.remove()
@@ -381,30 +390,16 @@ class PrintJob:
         self._conclude(JobState.ERROR, message)
         self._save_checkpoint()
         try:
-            await self._heaters_off()
+            await self.cooling.switch_off(HEATERS_OFF)
         except (HostError, TimeoutError) as error:
             _LOGGER.warning("Heaters could not be switched off: %s", error)
+        self._save_checkpoint()
 
     def _conclude(self, state: JobState, message: str) -> None:
-        self._streamer.forget()
         self.paused = False
         self._machine.excluded.end()
         self._console.error(message)
         self.stats.transition(state, message)
-
-    async def _heaters_off(self) -> None:
-        if not self._line.connected:
-            return
-        self._break_heating_wait()
-        async with asyncio.timeout(HEATERS_OFF):
-            for text in turn_off_heaters(None, self._machine):
-                self._machine.observe_line(text)
-                await self._line.send(text)
-
-    def _break_heating_wait(self) -> None:
-        """End an M109 or M190 that still waits; everything else would wait behind it."""
-        if self._line.connected and self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
-            self._line.send("M108", emergency=True).add_done_callback(forget)
 
     def _clear_file(self) -> None:
         self.path, self.size, self._progress_at_end = None, 0, 0.0

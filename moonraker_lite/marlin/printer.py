@@ -16,6 +16,7 @@ from moonraker_lite.errors import HostError
 from moonraker_lite.marlin import configfile
 from moonraker_lite.marlin.checkpoint import CheckpointFile
 from moonraker_lite.marlin.console import Console, complaint
+from moonraker_lite.marlin.emergency import EmergencyStop
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
@@ -26,6 +27,7 @@ from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.objects import StatusObjects
+from moonraker_lite.marlin.print_stats import RUNNING, JobState
 from moonraker_lite.marlin.protocol import (
     Acknowledged,
     Connected,
@@ -47,15 +49,20 @@ from moonraker_lite.marlin.replies import (
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
-from moonraker_lite.marlin.state import Activity, Machine
+from moonraker_lite.marlin.state import Activity, IdleState, Machine
 from moonraker_lite.marlin.waiting import forget
 
 _LOGGER = logging.getLogger(__name__)
 
 # Without a temperature report for so long we ask for one.
 TEMPERATURE_SILENCE = 2.5
-# How long the end of the process may wait for the firmware to switch its heaters off.
+# How long the end of the process may wait for the firmware to switch its heaters off, and then to halt.
 FAREWELL = 3.0
+HALTING = 0.3
+# How long a restart waits for a print to be cancelled, and then for it to fail.
+PATIENCE = 10.0
+# What the checkpoint of a print says that nobody has ended.
+_DIED = frozenset(state.value for state in RUNNING)
 
 
 class PrinterOptions(msgspec.Struct, frozen=True):
@@ -91,6 +98,7 @@ class Printer:
             self.console,
             self.status,
             end_job=self._end_job,
+            make_safe=self._make_safe,
             restart_clients=restart_clients,
             reset_board=reset_board,
         )
@@ -108,7 +116,9 @@ class Printer:
             self.interpreter.execute_in_job,
             self._park,
         )
-        commands = HostCommands(self.machine, self.console, self.job, self.interpreter.send, self.interpreter.run_lines)
+        commands = HostCommands(
+            self.machine, self.console, self.job, self.interpreter.send, self.interpreter.run_lines, self._check_ready
+        )
         self.interpreter.add(commands.table)
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.console).table)
         self.interpreter.add(self._own_commands())
@@ -120,8 +130,13 @@ class Printer:
         self._config: tuple[object, dict[str, Any]] = (None, {})
         self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        if (left := checkpoints.load()) is not None:
-            _LOGGER.warning("An earlier print did not end: %s", left)
+        self._emergency = EmergencyStop(self._line, self.job.cooling)
+        self._checkpoints = checkpoints
+        self._left = checkpoints.load()
+        if self._left is not None:
+            _LOGGER.warning("An earlier print did not end: %s", self._left)
+            # This process died in the print: the printer heats and nobody has told it to stop.
+            self.job.cooling.owed = self._left.state in _DIED
 
     # Life
 
@@ -132,21 +147,25 @@ class Printer:
 
     async def stop(self) -> None:
         """End. Nobody would watch the printer from here on: a print stops with its checkpoint, heaters go off."""
+        self._emergency.settled()
         await self.job.stop()
         if self._line.connected:
-            with suppress(HostError, TimeoutError):
-                async with asyncio.timeout(FAREWELL):
-                    await self._farewell()
+            await self._farewell()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._line.close()
 
     async def _farewell(self) -> None:
-        if self.machine.clock() - self.machine.heating_wait_at < TEMPERATURE_SILENCE:
-            await self._line.send("M108", emergency=True)
-        for text in turn_off_heaters(None, self.machine):
-            await self._line.send(text)
+        """Leave no heater on. A firmware that is too busy to hear of it is halted: that it hears."""
+        cooling = self.job.cooling
+        try:
+            await cooling.switch_off(FAREWELL)
+        except (HostError, TimeoutError):
+            if cooling.hot:
+                _LOGGER.warning("The printer does not switch its heaters off: it is halted")
+                self._line.send("M112", emergency=True).add_done_callback(forget)
+                await asyncio.sleep(HALTING)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -159,12 +178,20 @@ class Printer:
             _LOGGER.error("%s failed", task.get_name(), exc_info=error)
 
     async def _end_job(self) -> None:
-        """The session is about to be restarted: nothing is left of a print."""
+        """The session is about to be restarted: nothing is left of a print. A printer that hangs does not hinder it."""
         if self._line.connected and self.status.ready:
-            await self.job.unload()
-        self.job.fail("The connection to the printer was restarted")
-        await self.job.ended()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self.job.unload()
+        await self.job.abandon("The connection to the printer was restarted", PATIENCE)
         self.job.forget()
+
+    async def _make_safe(self) -> None:
+        """The printer is there (again): heaters of a print that it did not survive go off. Raise HostError."""
+        await self.job.cooling.settle(PATIENCE)
+        if self._left is not None and self._left.state in _DIED:
+            self._left = msgspec.structs.replace(self._left, state=JobState.ERROR.value)
+            self._checkpoints.save(self._left)
 
     # What the line tells
 
@@ -176,10 +203,11 @@ class Printer:
 
     def _on_event(self, event: Event) -> None:
         if type(event) is Acknowledged:
-            self.job.acknowledged(event.token)
+            self.job.acknowledged(event.token, event.replies)
         elif type(event) is Line:
             self._on_line(event.text)
         elif type(event) is Fatal:
+            self._emergency.settled()
             self._shutdown(f"The printer halted: {event.message}")
         elif type(event) is FirmwareReset:
             self._on_reset()
@@ -226,6 +254,7 @@ class Printer:
                 await self.interpreter.run_script(command)
 
     def _on_reset(self) -> None:
+        self._emergency.settled()
         self.job.fail(
             "The printer's board was reset during the print: its heaters are off, and it no longer knows its position"
         )
@@ -239,6 +268,7 @@ class Printer:
             "FIRMWARE_RESTART": self._firmware_restart,
             "HELP": self._help,
             "M112": self._m112,
+            "M410": self._m410,
             "QUERY_ENDSTOPS": self._query_endstops,
             "RESTART": self._restart,
             "SET_IDLE_TIMEOUT": self._set_idle_timeout,
@@ -246,13 +276,22 @@ class Printer:
         }
 
     async def _restart(self, _: Command) -> None:
+        self._emergency.settled()
         self._session.end(Begin.RESTART)
 
     async def _firmware_restart(self, _: Command) -> None:
+        self._emergency.settled()
         self._session.end(Begin.RESET_BOARD)
 
     async def _m112(self, _: Command) -> None:
         self.emergency_stop("Shutdown due to M112 command")
+
+    async def _m410(self, _: Command) -> None:
+        """Stop all moves, now. A print cannot go on behind that: moves are missing, and perhaps steps."""
+        stopped = self._line.send("M410", emergency=True)
+        if self.job.printing:
+            self.job.fail("Stopped by M410")
+        await stopped
 
     async def _help(self, _: Command) -> None:
         self.console.info(help_text())
@@ -286,8 +325,7 @@ class Printer:
 
     def emergency_stop(self, reason: str) -> None:
         """Halt the firmware, now."""
-        if self._line.connected:
-            self._line.send("M112", emergency=True).add_done_callback(forget)
+        self._emergency.stop()
         self._shutdown(reason)
 
     def _shutdown(self, reason: str) -> None:
@@ -315,7 +353,7 @@ class Printer:
 
     def update_activity(self) -> None:
         busy = self.job.printing or self.interpreter.active
-        self.activity.update(self.machine.clock(), busy=busy)
+        self.activity.update(self.machine.clock(), busy=busy, hot=self.status.ready and self.job.cooling.hot)
 
     def _ask_temperature(self) -> None:
         """Poll where the firmware does not report by itself; never more than one question at a time."""
@@ -331,9 +369,11 @@ class Printer:
 
     async def _go_idle(self) -> None:
         """Nobody has done anything for long: heaters off; motors too, unless a paused print needs its position."""
-        lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
         with suppress(LineError):
             async with self.turn.script():
+                if self.activity.state is not IdleState.IDLE or self.job.printing:
+                    return  # somebody came while this waited for its turn
+                lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
                 await self.interpreter.run_lines("\n".join(lines))
 
     # Objects

@@ -21,15 +21,15 @@ class Saved:
         self._targets = {name: heater.target for name, heater in machine.heaters.items() if heater.target}
 
     async def restore(self, machine: Machine, send: Send) -> None:
-        """Heat up again first, then go back. What did not change is not touched."""
+        """Heat up again first, the nozzle last, then go back. What did not change is not touched."""
         cold = {
             name: target
             for name, target in self._targets.items()
             if name in machine.heaters and (machine.heaters[name].target or 0.0) < target
         }
         for wait in (False, True):
-            for name, target in cold.items():
-                await send(heater_command(name.rpartition(" ")[2], target, wait=wait))
+            for name in sorted(cold, key=lambda name: name.startswith("extruder")):
+                await send(heater_command(name.rpartition(" ")[2], cold[name], wait=wait))
         for fan, speed in self._fans.items():
             if machine.motion.fans.get(fan) != speed:
                 await send(f"M106 P{fan} S{round(speed * 255)}")

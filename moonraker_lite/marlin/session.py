@@ -72,7 +72,8 @@ class Begin(enum.Enum):
 class Session:
     """Owns the order of events between the firmware and us. `run` is the task that keeps it up.
 
-    `end_job` ends a print before a restart; `restart_clients` closes all API connections, as klippy's RESTART does;
+    `end_job` ends a print before a restart; `make_safe` is called when a printer has been found, for what an earlier
+    session had to leave undone; `restart_clients` closes all API connections, as klippy's RESTART does;
     `reset_board` presses the reset button, where there is one that we can reach.
     """
 
@@ -84,6 +85,7 @@ class Session:
         status: HostStatus,
         *,
         end_job: Callable[[], Awaitable[None]],
+        make_safe: Callable[[], Awaitable[None]],
         restart_clients: Callable[[], None],
         reset_board: Callable[[], None] | None,
     ) -> None:
@@ -92,6 +94,7 @@ class Session:
         self._console = console
         self._status = status
         self._end_job = end_job
+        self._make_safe = make_safe
         self._restart_clients = restart_clients
         self._reset_board = reset_board
         self._next = Begin.CONNECT
@@ -131,8 +134,11 @@ class Session:
             self._over.clear()
             try:
                 await self._begin(begin)
-            except HostError as error:
-                self._status.transition(HostState.ERROR, f"{error.message}\nTrying again. {HINT}")
+            except Exception as error:  # boundary: without this task the printer would be lost for good
+                if not isinstance(error, HostError | TimeoutError | OSError):
+                    _LOGGER.exception("The session with the firmware failed")
+                message = error.message if isinstance(error, HostError) else str(error) or type(error).__name__
+                self._status.transition(HostState.ERROR, f"{message}\nTrying again. {HINT}")
                 await self._line.close()
                 if self._next is Begin.CONNECT:
                     # The link was lost again; only a wish of the user cuts the waiting short.
@@ -179,6 +185,7 @@ class Session:
             for question in _QUESTIONS:
                 await self._line.send(question)
             machine.identified()
+            await self._make_safe()
             if machine.firmware.can("AUTOLEVEL"):
                 await self._line.send("M420 V")
             if machine.firmware.can("AUTOREPORT_TEMP"):

@@ -78,7 +78,8 @@ class Activity:
         self._busy_at = 0.0
         self._on_idle = on_idle
 
-    def update(self, now: float, *, busy: bool) -> None:
+    def update(self, now: float, *, busy: bool, hot: bool = False) -> None:
+        """`busy`: the machine does something. `hot`: a heater is on; left alone, it must not stay so for ever."""
         if busy:
             self._busy_at = now
             if self.state is not IdleState.PRINTING:
@@ -86,6 +87,8 @@ class Activity:
         elif self.state is IdleState.PRINTING:
             if now - self._busy_at > SETTLE:
                 self._enter(IdleState.READY, now)
+        elif self.state is IdleState.IDLE and hot:
+            self._enter(IdleState.READY, now)
         elif self.state is IdleState.READY and 0 < self.timeout < now - self._since:
             self._enter(IdleState.IDLE, now)
             self._on_idle()

@@ -15,6 +15,7 @@ from moonraker_lite.marlin.gcode.exclude import MoveFilter
 from moonraker_lite.marlin.gcode.words import Command, parse, squeeze
 from moonraker_lite.marlin.print_stats import PrintStats
 from moonraker_lite.marlin.protocol import LineProtocol, Token
+from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine
 
@@ -23,10 +24,27 @@ from moonraker_lite.marlin.state import Machine
 AHEAD = 8
 
 _GCODE = re.compile(r"G[0-9]").match
+_COMMAND = re.compile(r"(?:N[0-9]+[ \t]*)?([GM])[ \t]*([0-9]+)", re.IGNORECASE).match
 # What has to be read closely before it may be sent: checksums, comments in parentheses.
 _ODD = re.compile(r"[*(]").search
+# These keep the firmware from everything else, some until a human comes. Each is sent when all before it is executed,
+# and nothing is sent behind it: who cancels while the bed heats up does not want the axes homed before heaters go off.
+_SLOW = frozenset(
+    {
+        *("G28", "G29", "G30", "G33", "G34", "G35", "G76", "G425"),
+        *("M0", "M1", "M48", "M109", "M116", "M125", "M190", "M191"),
+        *("M226", "M303", "M600", "M601", "M701", "M702"),
+    }
+)
+_MOVES = ("G1 ", "G0 ")
 # A line of these that is too long must not be left out.
 _ESSENTIAL = frozenset({"G0", "G1", "G2", "G3", "G5", "G92"})
+
+
+def command_word(text: str) -> str:
+    """Return `M109` of `M109 S200`, `m0109S200` or `N7 M109`; anything for lines that are none."""
+    match = _COMMAND(text)
+    return f"{match[1].upper()}{match[2].lstrip('0') or '0'}" if match else ""
 
 
 class JobLine(Protocol):
@@ -67,6 +85,10 @@ class Streamer:
         self._read_line = 0
         # Filament of moves that were not sent.
         self._dropped = 0.0
+        # Nothing is sent until all that is under way is executed: a slow command is next, or is under way.
+        self._alone = False
+        # A slow command was the last that was sent.
+        self._slow = False
         # The command at which `push` stopped because sending is not all it needs.
         self.special: Command | None = None
         # Token, end offset and line number of each line that is not acknowledged.
@@ -77,6 +99,7 @@ class Streamer:
         self.position = self._read_offset = offset
         self.line_number = self._read_line = 0
         self.special = None
+        self._alone = self._slow = False
         self.forget()
         self._filter.reset()
         self._machine.motion.retracted = 0.0
@@ -85,16 +108,26 @@ class Streamer:
         """What is under way will not be acknowledged any more, or nobody wants to know."""
         self._in_flight.clear()
 
-    def acknowledged(self, token: Token) -> bool:
+    def acknowledged(self, token: Token, replies: tuple[str, ...] = ()) -> bool:
         """Note that the firmware has executed a command; return whether it was one of the file."""
         flight = self._in_flight
-        if flight and flight[0][0] == token:
-            _, self.position, self.line_number = flight.popleft()
-            return True
-        return False
+        if not flight or flight[0][0] != token:
+            return False
+        _, self.position, self.line_number = flight.popleft()
+        if self._slow and not flight:
+            self._learn_position(replies)
+        return True
+
+    def _learn_position(self, replies: tuple[str, ...]) -> None:
+        """Homing and probing tell where they have left the head; nothing has been sent since."""
+        for reply in replies:
+            if position := parse_position(reply):
+                self._machine.motion.reported(position.x, position.y, position.z, None)
 
     def room(self) -> int:
         """Return how many lines may be sent now."""
+        if self._alone and self._in_flight:
+            return 0
         queued = len(self._in_flight) - self._line.protocol.outstanding_lines
         return min(self._line.can_accept(), AHEAD - queued)
 
@@ -104,25 +137,30 @@ class Streamer:
         Stops behind a command that needs more than sending, and leaves it in `special`.
         """
         room = self.room()
+        self._alone = self._slow = False
         motion = self._machine.motion
         filament = motion.filament
         while room > 0 and index < len(lines):
             raw = lines[index]
+            text = whole = raw.decode("utf-8", "surrogateescape")
+            comment = text.find(";")
+            if comment >= 0:
+                text = text[:comment]
+            text = text.strip()
+            slow = text[:3] not in _MOVES and command_word(text) in _SLOW
+            if slow:
+                self._alone = True
+                if self._in_flight:
+                    break
             index += 1
             self._read_offset += len(raw)
             self._read_line += 1
-            text = raw.decode("utf-8", "surrogateescape")
-            comment = text.find(";")
             if comment >= 0:
-                self._stats.layers.read_comment(text[comment:])
-                if not comment:
-                    continue
-                text = text[:comment]
-            text = text.strip()
+                self._stats.layers.read_comment(whole[comment:])
             if not text:
                 continue
             if not _GCODE(text) or not text.isprintable() or _ODD(text):
-                room -= self._push_other(raw.decode("utf-8", "surrogateescape"), text)
+                room -= self._push_other(whole, text)
                 if self.special is not None:
                     break
             elif self._filter.active:
@@ -131,19 +169,29 @@ class Streamer:
                 motion.observe_line(text)
                 self._stream(text)
                 room -= 1
+            if slow:
+                self._slow = True
+                break
         if motion.filament != filament:
             self._stats.extrude(motion.filament - filament - self._dropped)
         self._dropped = 0.0
         self._line.flush()
         return index
 
+    def announce(self, text: str) -> None:
+        """This line will be sent in the place of a special command, as soon as there is room."""
+        self._slow = command_word(text) in _SLOW
+        self._alone = self._slow or (self._alone and bool(self._in_flight))
+
     def send(self, text: str) -> None:
-        """Send a line that takes the place of a special command."""
+        """Send the line that was announced."""
         self._machine.observe_line(text)
         self._stream(text)
 
     def _push_other(self, whole: str, text: str) -> int:
         """Send a line that is no plain G-code, or leave it in `special`. Return how many lines were sent."""
+        if "\0" in text.strip("\0 \t"):
+            raise CommandError(f"Line {self._read_line} of the file is damaged: there are zero bytes in it")
         command = parse(whole)
         if command is None:
             return 0

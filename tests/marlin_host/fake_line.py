@@ -72,6 +72,7 @@ class FakeLine:
         self.hold = False
         self.connected = False
         self.refuse = ""
+        self.on_emergency: Callable[[str], object] = lambda command: None
         self.connects = 0
         self.protocol = _Window()
         self.stats = LinkStats()
@@ -104,6 +105,7 @@ class FakeLine:
             future.set_exception(LineError("not connected"))
         elif emergency:
             self.emergencies.append(command)
+            self.on_emergency(command)
             future.set_result(())
         else:
             self._add(command, future)

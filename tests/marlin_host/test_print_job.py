@@ -13,7 +13,7 @@ from moonraker_lite.marlin.settings import PrinterSettings
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.raw_client import RawClient
 
-SQUARE = ["G28", "G1 X10 Y10 F3000", "G1 X20 E1", "G1 Y20 E2", "G1 X10 E3", "G1 Y10 E4"]
+SQUARE = ["G21", "G1 X10 Y10 F3000", "G1 X20 E1", "G1 Y20 E2", "G1 X10 E3", "G1 Y10 E4"]
 
 
 def sent_after(rig: Rig, mark: int) -> list[str]:
@@ -56,7 +56,7 @@ async def test_a_print_from_start_to_end(rig: Rig) -> None:
 
 async def test_position_is_what_is_acknowledged(rig: Rig) -> None:
     client = await rig.ready_client()
-    await begin(rig, client, "a.gcode", "G28", "; comment", "", "G1 X1 ; aside", "G1 X2")
+    await begin(rig, client, "a.gcode", "G21", "; comment", "", "G1 X1 ; aside", "G1 X2")
     job = rig.printer.job
     assert job.position == 0
     rig.line.acknowledge()
@@ -96,7 +96,9 @@ async def test_pause_resume_and_what_happens_in_between(rig: Rig) -> None:
     client = await rig.ready_client()
     lines = ["G28", *(f"G1 X{index} E{index}" for index in range(1, 41))]
     mark = await begin(rig, client, "a.gcode", *lines)
-    rig.line.acknowledge(3)
+    rig.line.acknowledge(1)
+    await rig.wait_until(lambda: len(rig.line.waiting()) > 2)
+    rig.line.acknowledge(2)
     pausing = asyncio.create_task(client.call("pause_resume/pause"))
     await asyncio.sleep(0.05)
     assert not pausing.done()
@@ -148,7 +150,7 @@ async def test_resume_heats_again_what_went_cold(rig: Rig) -> None:
     await client.script("TURN_OFF_HEATERS\nM107")
     mark = len(rig.line.sent)
     await client.script("RESUME")
-    assert sent_after(rig, mark)[:5] == ["M104 T0 S200", "M140 S60", "M109 T0 S200", "M190 S60", "M106 P0 S255"]
+    assert sent_after(rig, mark)[:5] == ["M140 S60", "M104 T0 S200", "M190 S60", "M109 T0 S200", "M106 P0 S255"]
     await rig.job_ends()
 
 

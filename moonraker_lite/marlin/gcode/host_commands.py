@@ -36,13 +36,16 @@ class HostCommands:
         job: PrintJob,
         send: Send,
         run: Callable[[str], Awaitable[None]],
+        check_ready: Callable[[], None],
     ) -> None:
-        """`send` gives one line to the firmware and waits for it; `run` runs a script of the settings."""
+        """`send` gives one line to the firmware and waits for it; `run` runs a script of the settings;
+        `check_ready` raises when there is no printer any more."""
         self._machine = machine
         self._console = console
         self._job = job
         self._send = send
         self._run = run
+        self._check_ready = check_ready
         self._saved: dict[str, Modes] = {}
         self.table: dict[str, Handler] = {
             "CANCEL_PRINT": self.cancel_print,
@@ -209,6 +212,7 @@ class HostCommands:
         while not minimum <= heater.temperature <= maximum:
             if in_job and self._job.stopping:
                 return
+            self._check_ready()
             await asyncio.sleep(_TEMPERATURE_POLL)
 
     def _heater(self, name: str) -> Heater:

@@ -33,6 +33,8 @@ MAX_SCRIPT = 128 * 1024
 _LINE_ENDS = re.compile(r"[\r\n]+")
 # Questions: they are no activity of the machine.
 _QUESTIONS = frozenset({"M105", "M114", "M115", "M119", "M503", "M27", "M31", "M78", "M117", "M118", "M73"})
+# In a file they mean something else, such as the end of a program; that is no reason to give a print up.
+_NOT_OF_A_FILE = frozenset({"M28", "M29", "M30"})
 
 
 class CommandLine(Protocol):
@@ -103,6 +105,9 @@ class Interpreter:
 
     async def execute_in_job(self, command: Command) -> list[str]:
         """Run a command of the file being printed that is no plain G-code; return what to send in its place."""
+        if command.name in _NOT_OF_A_FILE:
+            self._console.info(f"{command.line} is left out: a file that is printed cannot write or delete files")
+            return []
         if handler := self._handlers.get(command.name):
             await handler(command)
             return []

@@ -20,6 +20,10 @@ CHUNK = 64 * 1024
 MAX_LINE = 64 * 1024
 
 
+# What Windows editors put before the first line.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
 class FileChanged(CommandError):
     """Somebody changed the file while it was being read."""
 
@@ -78,9 +82,12 @@ class GcodeFile:
         ahead = self._ahead or self._request()
         self._ahead = ahead
         data = await asyncio.shield(ahead)
+        first = self._offset == 0
         self._last = (self._offset, data)
         self._offset += len(data)
         self._ahead = self._request() if data else None
+        if first and data.startswith(_BYTE_ORDER_MARK):
+            return b"   " + data[3:]
         return data
 
     def _request(self) -> asyncio.Future[bytes]:
