@@ -84,7 +84,7 @@ async def test_pausing_and_resuming_loses_nothing(make_rig: MakeRig, make_board:
     board = await make_board(speed=300.0)
     rig = await make_rig(board)
     client = await rig.ready_client()
-    path = rig.write("a.gcode", *sample(600))
+    path = rig.write("a.gcode", *sample(2000))
     mark = len(board.executed)
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
     for _ in range(3):
