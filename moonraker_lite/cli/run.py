@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ from moonraker_lite.host import Host, Places, run_once
 from moonraker_lite.logs import Logs, setup_logging, startup_block
 
 _LOGGER = logging.getLogger(__name__)
+DESCRIPTORS = 4096
 
 SETTLE_SECONDS = 1.0  # after the first clients have been answered
 
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"The log file {places.log_file} cannot be written: {error.strerror}. See -l and -n.", file=sys.stderr)
         return 1
+    _allow_many_files()
     try:
         if args.configfile is None and write_default_config(config_file):
             _LOGGER.info("wrote a default configuration to %s", config_file)
@@ -68,6 +71,14 @@ def run(args: argparse.Namespace) -> int:
         return 1
     finally:
         logs.close()
+
+
+def _allow_many_files() -> None:
+    """Connections, uploads and downloads at their bounds need more descriptors than the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run_loop(work: Coroutine[Any, Any, int], *, debug: bool) -> int:
