@@ -210,6 +210,9 @@ class ApiServer:
         except HostError as error:
             reply.error(error.message)
             return
+        except RecursionError:
+            reply.error("The parameters are nested too deep")
+            return
         except Exception:  # boundary: a fault of ours must not end the connection, still less the print
             _LOGGER.exception("Internal error on request %r", call.method)
             reply.error(f"Internal error on request {call.method!r}")

@@ -106,14 +106,14 @@ class Target:
         self.stop()
         raise AssertionError(f"not ready: {answer}; {(self.root / 'host.out').read_text()[-2000:]}")
 
-    def stop(self) -> None:
-        """End the host, then the Marlin process."""
-        marlin = self.marlin_pid
+    def stop(self, *, marlin: bool = True) -> None:
+        """End the host, then the Marlin process that is its child."""
+        left = self.marlin_pid if marlin else None
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(20)
-        if marlin is not None:
-            os.kill(marlin, 15)
+        if left is not None:
+            os.kill(left, 15)
 
     @property
     def pid(self) -> int:
@@ -232,10 +232,19 @@ class Target:
         return wire, parse(raw)
 
     def unix(self, name: str = "moonraker.sock") -> socket.socket:
-        wire = socket.socket(socket.AF_UNIX)
-        wire.settimeout(10)
-        wire.connect(str(self.root / "comms" / name))
-        return wire
+        path, end = str(self.root / "comms" / name), time.monotonic() + 10
+        while True:
+            wire = socket.socket(socket.AF_UNIX)
+            wire.settimeout(10)
+            try:
+                wire.connect(path)
+            except BlockingIOError:  # many want to be taken just now
+                wire.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+            else:
+                return wire
 
     def rpc(self, method: str, /, **params: Any) -> dict[str, Any]:
         """One JSON-RPC call over the unix socket: the whole answer."""
