@@ -57,7 +57,9 @@ def _add(archive: ZipFile, path: str, inside: str) -> None:
     from zipfile import ZipInfo
 
     with open_regular(path) as fd, open(fd, "rb", closefd=False) as source:
-        info = ZipInfo.from_file(path, inside, strict_timestamps=False)
+        # Names that are no UTF-8 may be on the disk, but not in an archive.
+        plain = inside.encode("utf-8", "replace").decode()
+        info = ZipInfo.from_file(path, plain, strict_timestamps=False)
         info.compress_type = archive.compression
         with archive.open(info, "w") as target:
             while block := source.read(_CHUNK):
