@@ -83,10 +83,14 @@ def entries(folder: str, reserved: Reserved, above: list[tuple[int, int]]) -> It
                 continue
             if reserved.holds(entry.path):
                 continue
-            if entry.is_dir():
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:
+                continue  # a link that leads in a circle
+            if is_folder:
                 if identity(entry.path) not in above and identity(entry.path) != identity(folder):
                     yield entry
-            elif entry.is_file():
+            elif is_file:
                 yield entry
 
 
