@@ -117,7 +117,7 @@ class Bench:
     def _transfer(self, servers: list[Server]) -> None:
         big = self.rig / "big.gcode"
         write_big_file(big, self.args.megabytes)
-        measure_transfer.measure_transfer(self.report, servers, big, 3 if self.quick else 5)
+        measure_transfer.measure_transfer(self.report, servers, big, 4 if self.quick else 11)
         big.unlink()
 
     def _files(self, servers: list[Server]) -> None:
