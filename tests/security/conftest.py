@@ -40,12 +40,12 @@ def locked(shared_locked: Target) -> Iterator[Target]:
 
 def unharmed(server: Target) -> Iterator[Target]:
     """Whatever a test does: the server lives, answers, has left nothing half done, and its log shows no fault."""
-    before = len(server.log)
+    before = server.log_sizes()
     yield server
     assert server.alive
     assert server.request("GET", "/server/info", headers=server.credential, seconds=10).status == 200
     assert server.request("GET", "/printer/info", headers=server.credential, seconds=10).status == 200
-    news = server.log[before:]
+    news = server.log_since(before)
     assert not [line for line in news.split("\n") if any(fault in line for fault in _FAULTS)], news
     assert server.key not in server.log
     end = time.monotonic() + 5  # the end of the last client may not have been noticed yet

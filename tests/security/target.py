@@ -170,7 +170,16 @@ class Target:
     @property
     def log(self) -> str:
         """All logs of host and Marlin process."""
-        return "".join(path.read_text(errors="replace") for path in sorted((self.root / "logs").glob("*.log*")))
+        return self.log_since({})
+
+    def log_sizes(self) -> dict[Path, int]:
+        """How much of each log there is now."""
+        return {path: path.stat().st_size for path in (self.root / "logs").glob("*.log*")}
+
+    def log_since(self, sizes: Mapping[Path, int]) -> str:
+        """What has been logged since `log_sizes`."""
+        news = ((path, path.read_bytes()[sizes.get(path, 0) :]) for path in sorted((self.root / "logs").glob("*.log*")))
+        return "".join(text.decode("utf-8", "replace") for _, text in news)
 
     # -- sockets ---------------------------------------------------------------------------------------------------
 
