@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moonraker_lite.gcode_metadata.model import GCODE_EXTENSIONS, SCANNER_VERSION, Metadata, Thumbnail, is_gcode_name
+from moonraker_lite.gcode_metadata.model import (
+    GCODE_EXTENSIONS,
+    SCANNER_VERSION,
+    Box,
+    Metadata,
+    PrintObject,
+    Thumbnail,
+    is_gcode_name,
+)
 
 if TYPE_CHECKING:
     from moonraker_lite.gcode_metadata.containers import extract_ufp
@@ -20,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "GCODE_EXTENSIONS",
     "SCANNER_VERSION",
+    "Box",
     "Metadata",
+    "PrintObject",
     "Thumbnail",
     "extract_ufp",
     "is_gcode_name",

@@ -30,10 +30,28 @@ class Thumbnail(msgspec.Struct, frozen=True):
     relative_path: str
 
 
+class PrintObject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One labelled object: its name as the file spells it, and where it stands on the bed (mm), when that is stated."""
+
+    name: str
+    center: tuple[float, float] | None = None
+    polygon: list[tuple[float, float]] | None = None
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A rectangle on the bed (mm)."""
+
+    min_x: float
+    min_y: float
+    max_x: float
+    max_y: float
+
+
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """Facts about one G-code file, in mm, g, °C and seconds.
 
-    `print_start_time`, `job_id` and `filename` are not known here.
+    The fields up to `referenced_tools` are Moonraker's. Those behind are additions: clients that do not know them pass
+    them over. `print_start_time`, `job_id` and `filename` are not known here.
     """
 
     size: int
@@ -69,3 +87,28 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     referenced_tools: list[int] | None = None
     layer_count: int | None = None
     thumbnails: list[Thumbnail] | None = None
+    filament_lengths: list[float] | None = None
+    """mm for each tool, 0 for one that is not used."""
+    filament_cost: float | None = None
+    """In whatever money the slicer was told."""
+    filament_diameters: list[float] | None = None
+    filament_densities: list[float] | None = None
+    """g/cm³ for each filament."""
+    nozzle_diameters: list[float] | None = None
+    """mm for each tool."""
+    first_layer_time: int | float | None = None
+    estimated_time_silent: int | float | None = None
+    """In the printer's silent mode."""
+    progress_time: int | float | None = None
+    """What remains according to the first `M73` of the file."""
+    print_settings_id: str | None = None
+    printer_settings_id: str | None = None
+    infill_density: float | None = None
+    """Percent."""
+    infill_pattern: str | None = None
+    support: bool | None = None
+    objects: list[PrintObject] | None = None
+    bounding_box: Box | None = None
+    """Where filament is fed, or what the slicer states."""
+    computed: list[str] | None = None
+    """Names of the fields that the file does not state and that were computed from all of its moves."""
