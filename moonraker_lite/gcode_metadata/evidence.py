@@ -8,6 +8,7 @@ rules that need G-code itself (`moves`), and only when no comment stated the fac
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
 
@@ -38,7 +39,7 @@ _STEP_BACK = 4096
 class Evidence:
     """Comments and windows of one file. `cut` are byte ranges of the head to pass over (thumbnails)."""
 
-    def __init__(self, windows: Windows, cut: list[tuple[int, int]]) -> None:
+    def __init__(self, windows: Windows, cut: Sequence[tuple[int, int]] = ()) -> None:
         self.windows = windows
         self.text = b"\n" + _without(windows.head, cut)
         self._comments: dict[bytes, list[bytes]] = {}
@@ -131,7 +132,7 @@ def _last_command(tail: bytes) -> int | None:
     return None
 
 
-def _without(data: bytes, cut: list[tuple[int, int]]) -> bytes:
+def _without(data: bytes, cut: Sequence[tuple[int, int]]) -> bytes:
     if not cut:
         return data
     pieces = []

@@ -10,41 +10,57 @@ from typing import Any
 from moonraker_lite.gcode_metadata import moves, thumbnails
 from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.model import Metadata
+from moonraker_lite.gcode_metadata.pictures import Picture
 from moonraker_lite.gcode_metadata.rules import Table
-from moonraker_lite.gcode_metadata.slicers import recognise
+from moonraker_lite.gcode_metadata.slicers import BUILT_IN, Tables
 from moonraker_lite.gcode_metadata.window import Windows
 
 
-def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None) -> Metadata:
+def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None, tables: Tables | None = None) -> Metadata:
     """Read the facts of one G-code file from its two ends.
 
     With `thumbs_dir` the file's pictures are written there (it is made when missing) under Moonraker's names, and a
     small one is added when the file brings none and Pillow is installed; a picture that cannot be written is left out.
-    Without it they are only listed. `relative_path` says `.thumbs/` in either case.
+    Without it they are only listed. `relative_path` says `.thumbs/` in either case. `tables` are slicers of the user's
+    own (`load_tables`), which are tried before the built-in ones.
 
     Raises OSError when the file cannot be read, and nothing for whatever is in it.
     """
+    stem = os.path.splitext(os.path.basename(os.fspath(path)))[0]
     with Windows(path) as windows:
         windows.fit()
         pictures, cut = thumbnails.find(windows.header)
-        evidence = Evidence(windows, cut)
-        slicer, name, version = recognise(evidence.text)
-        start, end = evidence.command_range()
-        facts = _apply(slicer.table, evidence)
-        facts |= _apply({field: rules for field, rules in moves.TABLE.items() if facts.get(field) is None}, evidence)
-        stem = os.path.splitext(os.path.basename(os.fspath(path)))[0]
-        return Metadata(
-            size=windows.size,
-            modified=windows.modified,
-            uuid=str(uuid.uuid4()),
-            file_processors=evidence.processors(),
-            slicer=name,
-            slicer_version=version,
-            gcode_start_byte=start,
-            gcode_end_byte=end,
-            thumbnails=thumbnails.store(pictures, stem, thumbs_dir) or None,
-            **facts,
-        )
+        return describe(Evidence(windows, cut), pictures, stem, thumbs_dir=thumbs_dir, tables=tables)
+
+
+def describe(
+    evidence: Evidence,
+    pictures: list[Picture],
+    stem: str,
+    *,
+    thumbs_dir: Path | None = None,
+    tables: Tables | None = None,
+) -> Metadata:
+    """The facts of evidence from anywhere, for readers of containers: text that they unpacked goes into
+    `Evidence(Windows.of_text(text, size=..., modified=...))`, and their pictures beside it. Size, time and the byte
+    range of the commands are those of the windows. The rest is as with `scan`.
+    """
+    slicer, name, version = (tables or BUILT_IN).recognise(evidence.text)
+    start, end = evidence.command_range()
+    facts = _apply(slicer.table, evidence)
+    facts |= _apply({field: rules for field, rules in moves.TABLE.items() if facts.get(field) is None}, evidence)
+    return Metadata(
+        size=evidence.windows.size,
+        modified=evidence.windows.modified,
+        uuid=str(uuid.uuid4()),
+        file_processors=evidence.processors(),
+        slicer=name,
+        slicer_version=version,
+        gcode_start_byte=start,
+        gcode_end_byte=end,
+        thumbnails=thumbnails.store(pictures, stem, thumbs_dir) or None,
+        **facts,
+    )
 
 
 def _apply(table: Table, evidence: Evidence) -> dict[str, Any]:

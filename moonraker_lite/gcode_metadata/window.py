@@ -55,6 +55,18 @@ class Windows:
             self.close()
             raise
 
+    @classmethod
+    def of_text(cls, text: bytes, *, size: int, modified: float) -> Windows:
+        """One window over text that is in memory, for example unpacked from a container of this size and time."""
+        self = cls.__new__(cls)
+        self._moves_at = None
+        self._fd = -1
+        self.size = size
+        self.modified = modified
+        self.head = self.tail = text
+        self.tail_offset = 0
+        return self
+
     def __enter__(self) -> Windows:
         return self
 
