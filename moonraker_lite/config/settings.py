@@ -38,11 +38,18 @@ class ServerSettings(msgspec.Struct, frozen=True):
     max_websocket_connections: Annotated[int, Meta(ge=1)] = 50
 
 
+Positive = Annotated[float, Meta(gt=0)]
+Point = Annotated[tuple[float, ...], Meta(min_length=3, max_length=3)]
+"""X, Y, Z in mm."""
+
+
 class PrinterSettings(msgspec.Struct, frozen=True):
     """`[printer]`: which firmware stands behind the host.
 
     `type` None: Klipper if its socket answers or a printer.cfg exists, else the virtual printer. `serial` is a device,
     a pty or `socket://host:port`. `baud` None: found out. `virtual_speed` 1 is real time, 0 as fast as the line allows.
+    What follows from `kinematics` on is for Marlin: what its firmware does not tell, or tells wrongly. `config_file`
+    (in the config folder) may say the same and more, and wins.
     """
 
     type: Literal["klipper", "marlin", "virtual"] | None = None
@@ -50,3 +57,17 @@ class PrinterSettings(msgspec.Struct, frozen=True):
     baud: Annotated[int, Meta(ge=1200, le=4_000_000)] | None = None
     virtual_speed: Annotated[float, Meta(ge=0)] = 1.0
     virtual_faults: str = ""
+    virtual_firmware: str = ""
+    config_file: str = "marlin.cfg"
+    kinematics: Literal["cartesian", "corexy", "corexz", "delta"] | None = None
+    position_min: Point | None = None
+    position_max: Point | None = None
+    max_velocity: Positive | None = None
+    max_accel: Positive | None = None
+    extruders: Annotated[int, Meta(ge=1, le=16)] | None = None
+    nozzle_diameter: Positive | None = None
+    filament_diameter: Positive | None = None
+    min_extrude_temp: Annotated[float, Meta(ge=0)] | None = None
+    extruder_max_temp: Positive | None = None
+    bed_max_temp: Positive | None = None
+    chamber_max_temp: Positive | None = None

@@ -28,6 +28,7 @@ from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.print_stats import RUNNING, JobState
+from moonraker_lite.marlin.printer_config import PrinterConfig, Sections, read_printer_config, settings_of
 from moonraker_lite.marlin.protocol import (
     Acknowledged,
     Connected,
@@ -73,6 +74,9 @@ class PrinterOptions(msgspec.Struct, frozen=True):
     baud: int = 115200
     state_dir: Path | None = None
     settings: PrinterSettings = PrinterSettings()
+    # marlin.cfg, which need not exist, and what the command line says in its place.
+    config_file: Path | None = None
+    given: Sections = {}
 
 
 class Printer:
@@ -88,7 +92,9 @@ class Printer:
         make_line: Callable[..., MarlinLine] = MarlinLine,
     ) -> None:
         self.options = options
+        self.config = PrinterConfig()
         self.machine = Machine(options.settings, time.monotonic)
+        self._read_config()
         self.console = Console(output)
         self.status = HostStatus(self.console)
         self._line = make_line(options.serial, options.baud, on_event=self._on_event, on_lost=self._on_lost)
@@ -122,7 +128,7 @@ class Printer:
         self.interpreter.add(commands.table)
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.console).table)
         self.interpreter.add(self._own_commands())
-        self.activity = Activity(options.settings.idle_timeout, self._on_idle)
+        self.activity = Activity(self.machine.settings.idle_timeout, self._on_idle)
         self.objects = StatusObjects(
             self.machine, self.job, self.activity, self._webhooks, self._configfile, lambda: self._stats
         )
@@ -137,6 +143,16 @@ class Printer:
             _LOGGER.warning("An earlier print did not end: %s", self._left)
             # This process died in the print: the printer heats and nobody has told it to stop.
             self.job.cooling.owed = self._left.state in _DIED
+
+    def _read_config(self) -> None:
+        """Read marlin.cfg (again). What is wrong with it is a warning for the frontends, and stops nothing."""
+        options = self.options
+        config = read_printer_config(options.config_file, options.given)
+        settings, problems = settings_of(config, options.settings)
+        self.config = msgspec.structs.replace(config, warnings=(*config.warnings, *problems))
+        for warning in self.config.warnings:
+            _LOGGER.warning("%s", warning)
+        self.machine.configure(settings)
 
     # Life
 
@@ -185,6 +201,7 @@ class Printer:
                     await self.job.unload()
         await self.job.abandon("The connection to the printer was restarted", PATIENCE)
         self.job.forget()
+        self._read_config()
 
     async def _make_safe(self) -> None:
         """The printer is there (again): heaters of a print that it did not survive go off. Raise HostError."""
@@ -302,7 +319,7 @@ class Printer:
         self.console.info("Klipper state: Ready")
 
     async def _set_idle_timeout(self, command: Command) -> None:
-        self.activity.timeout = Options(command).number("TIMEOUT", self.options.settings.idle_timeout, minimum=0.0)
+        self.activity.timeout = Options(command).number("TIMEOUT", self.machine.settings.idle_timeout, minimum=0.0)
         self.console.info(f"idle_timeout: Timeout set to {self.activity.timeout:.2f} s")
 
     async def _query_endstops(self, _: Command) -> None:
@@ -338,7 +355,7 @@ class Printer:
             raise CommandError(self.status.message)
 
     async def _park(self) -> None:
-        await self.interpreter.run_lines(self.options.settings.pause_gcode)
+        await self.interpreter.run_lines(self.machine.settings.pause_gcode)
 
     # Each second
 

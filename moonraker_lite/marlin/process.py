@@ -19,6 +19,7 @@ from pathlib import Path
 from moonraker_lite.marlin.endpoints import SOFTWARE_VERSION, Endpoints
 from moonraker_lite.marlin.log import set_up
 from moonraker_lite.marlin.printer import Printer, PrinterOptions
+from moonraker_lite.marlin.printer_config import given_sections
 from moonraker_lite.marlin.server import AlreadyServed, ApiServer
 from moonraker_lite.marlin.settings import SettingsError, load_settings
 
@@ -44,8 +45,19 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--speed", type=float, default=1.0, help="virtual printer: 1 is real time, 0 as fast as it goes"
     )
     parser.add_argument("--faults", default="", metavar="SPEC", help="virtual printer: faults of the line to simulate")
+    parser.add_argument("--firmware", default="", metavar="NAME", help="virtual printer: the firmware it plays")
     parser.add_argument("--name", default="printer", help="name of this printer in the log")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="JSON file with what is known of the printer")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="marlin.cfg: the same, and macros, as Klipper has it"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION:OPTION=VALUE",
+        help="an option that marlin.cfg may change",
+    )
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help="folder for the checkpoint of a print")
     parser.add_argument("--log", type=Path, metavar="FILE", help="log file (default: stderr)")
     parser.add_argument("--verbose", action="store_true", help="log more")
@@ -55,6 +67,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 async def serve(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raise AlreadyServed, OSError (socket), SettingsError, ValueError (faults)."""
     settings = load_settings(options.settings)
+    given = given_sections(options.set)
     virtual = None
     if options.virtual:
         from moonraker_lite.marlin.virtual import VirtualPrinter
@@ -73,13 +86,15 @@ async def serve(options: argparse.Namespace) -> None:
             baud=options.baud,
             state_dir=options.state_dir,
             settings=settings,
+            config_file=options.config,
+            given=given,
         ),
         output=server.output,
         restart_clients=server.close_clients,
         reset_board=virtual.reset if virtual else None,
     )
-    # Nobody reads it, but clients want to know where Klipper's configuration would lie.
-    config_file = options.settings or options.gcodes.resolve().parent / "config" / "printer.cfg"
+    # Where there is none, clients still want to know where Klipper's configuration would lie.
+    config_file = options.config or options.gcodes.resolve().parent / "config" / "printer.cfg"
     endpoints = Endpoints(printer, log_file=options.log, config_file=config_file)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

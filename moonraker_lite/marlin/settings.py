@@ -1,7 +1,7 @@
 """What the owner may say about the printer, and what the firmware says about itself.
 
 Everything has a default: a stock board needs no settings at all. What the firmware reports (M115, M503, M211) wins
-over a default and loses against a setting that was given.
+over a default and loses against a setting that was given. `printer_config` makes settings of marlin.cfg.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from moonraker_lite.marlin.replies import parse_area, parse_capability, parse_en
 AXES = "xyz"
 
 
+Ends = tuple[float | None, float | None, float | None]
+
+
 class SettingsError(BadRequest):
     """The settings file cannot be used; the message says why."""
 
@@ -25,16 +28,27 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file: JSON with any of these keys. Lengths in mm, speeds in mm/s, temperatures in Celsius."""
 
     kinematics: str = "cartesian"
-    position_min: tuple[float, float, float] | None = None
-    position_max: tuple[float, float, float] | None = None
+    # By axis; None where only the firmware knows.
+    position_min: Ends | None = None
+    position_max: Ends | None = None
     max_velocity: float | None = None
     max_accel: float | None = None
+    max_z_velocity: float | None = None
+    max_z_accel: float | None = None
+    square_corner_velocity: float | None = None
+    minimum_cruise_ratio: float = 0.5
+    # How many extruders there are, where the firmware does not say it or counts otherwise.
+    extruders: int | None = None
     nozzle_diameter: float = 0.4
     filament_diameter: float = 1.75
     extruder_max_temp: float = 275.0
     bed_max_temp: float = 120.0
+    chamber_max_temp: float = 70.0
     min_extrude_temp: float = 170.0
     max_extrude_only_distance: float = 200.0
+    # Where the mesh lies on the bed; without these it keeps `probing_margin` from the bed's edges.
+    mesh_min: tuple[float, float] | None = None
+    mesh_max: tuple[float, float] | None = None
     probing_margin: float = 10.0
     # Scripts that replace nothing and run in addition, for parking and the like.
     pause_gcode: str = ""
@@ -124,15 +138,20 @@ class Limits(msgspec.Struct, frozen=True):
 def limits_of(settings: PrinterSettings, firmware: Firmware) -> Limits:
     accel = settings.max_accel or firmware.report("M204", "P") or firmware.report("M201", "X") or 3000.0
     return Limits(
-        position_min=settings.position_min or firmware.area_min or (0.0, 0.0, 0.0),
-        position_max=settings.position_max or firmware.area_max or (235.0, 235.0, 250.0),
+        position_min=_laid_over(settings.position_min, firmware.area_min or (0.0, 0.0, 0.0)),
+        position_max=_laid_over(settings.position_max, firmware.area_max or (235.0, 235.0, 250.0)),
         max_velocity=settings.max_velocity or firmware.report("M203", "X") or 300.0,
         max_accel=accel,
-        max_z_velocity=firmware.report("M203", "Z") or 15.0,
-        max_z_accel=firmware.report("M201", "Z") or 100.0,
-        square_corner_velocity=_corner_velocity(firmware, accel),
-        known=(settings.position_max or firmware.area_max) is not None,
+        max_z_velocity=settings.max_z_velocity or firmware.report("M203", "Z") or 15.0,
+        max_z_accel=settings.max_z_accel or firmware.report("M201", "Z") or 100.0,
+        square_corner_velocity=settings.square_corner_velocity or _corner_velocity(firmware, accel),
+        known=None not in (settings.position_max or (None,)) or firmware.area_max is not None,
     )
+
+
+def _laid_over(own: Ends | None, told: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = (below if above is None else above for above, below in zip(own or (None,) * 3, told, strict=True))
+    return x, y, z
 
 
 def _corner_velocity(firmware: Firmware, accel: float) -> float:

@@ -125,6 +125,12 @@ class Machine:
         self.temperatures_at = 0.0
         self.heating_wait_at = -1e9
 
+    def configure(self, settings: PrinterSettings) -> None:
+        """The owner's settings have been read (again)."""
+        self.settings = settings
+        self.limits = limits_of(settings, self.firmware)
+        self.minimum_cruise_ratio = settings.minimum_cruise_ratio
+
     def begin_session(self) -> None:
         """The firmware starts afresh (connected, or reset): nothing said before holds any longer."""
         self.firmware = Firmware()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.component import Component
+from moonraker_lite.components.printer.marlin_options import marlin_options
 from moonraker_lite.components.printer.process import PrinterProcess, ProcessKeeper, describe_exit
 from moonraker_lite.config import PrinterSettings
 from moonraker_lite.datapath import DataPath
@@ -93,11 +94,13 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
             command += ["--virtual", "--speed", f"{settings.virtual_speed:g}"]
             if settings.virtual_faults:
                 command.append(f"--faults={settings.virtual_faults}")
+            if settings.virtual_firmware:
+                command.append(f"--firmware={settings.virtual_firmware}")
         else:
             command.append(f"--serial={settings.serial}")
             if settings.baud is not None:
                 command += ["--baud", str(settings.baud)]
-        return command
+        return [*command, *marlin_options(settings, data.config)]
 
     # -- the process -----------------------------------------------------------------------------------------------
 
