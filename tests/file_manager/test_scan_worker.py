@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import random
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +116,100 @@ async def test_closing_ends_what_is_under_way(worker: ScanWorker) -> None:
     assert pid is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+LOOPS = [
+    pytest.param(asyncio.new_event_loop, id="asyncio"),
+    pytest.param(pytest.importorskip("uvloop").new_event_loop, id="uvloop"),
+]
+
+
+def run_strictly(work: Coroutine[Any, Any, None], factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Run on a loop of this kind; whatever the loop or a task would complain of is a failure."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+        await work
+        gc.collect()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(watched())
+    assert not complaints
+
+
+@pytest.mark.parametrize("factory", LOOPS)
+def test_killed_at_any_moment(
+    tmp_path: Path,
+    factory: Callable[[], asyncio.AbstractEventLoop],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Every file gets an answer, and the next one a process that works."""
+    monkeypatch.setattr(worker_module, "FRUITLESS", 10_000)
+    script = tmp_path / "worker.py"
+    script.write_text(SCRIPT)
+    moments = random.Random(7)
+
+    async def kill_often() -> None:
+        worker = ScanWorker(30.0, (sys.executable, "-I", "-S", str(script)))
+        for _ in range(150):
+            jobs = [asyncio.ensure_future(worker.scan(f"/f{number}", "/t")) for number in range(moments.randrange(4))]
+            worker.warm()
+            for _ in range(moments.randrange(3)):
+                await asyncio.sleep(moments.choice((0, 0, 0.001, 0.01, 0.02)))
+                if worker.pid is not None:
+                    with suppress(ProcessLookupError):
+                        os.kill(worker.pid, signal.SIGKILL)
+            if jobs and moments.random() < 0.3:
+                jobs[0].cancel()
+            jobs.append(asyncio.ensure_future(worker.scan("/last", "/t")))
+            for result in await asyncio.gather(*jobs, return_exceptions=True):
+                assert isinstance(result, (dict, ScanFailed, asyncio.CancelledError))
+        assert (await worker.scan("/good", "/t"))["path"] == "/good"
+        await worker.close()
+
+    run_strictly(kill_often(), factory)
+    assert "failed" not in caplog.text
+
+
+@pytest.mark.parametrize("factory", LOOPS)
+def test_closed_at_any_moment(tmp_path: Path, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """No process stays behind, whether it starts, answers, retires or was killed."""
+    script = tmp_path / "worker.py"
+    script.write_text(SCRIPT)
+    moments = random.Random(8)
+    pids: set[int] = set()
+
+    async def close_often() -> None:
+        for _ in range(60):
+            worker = ScanWorker(30.0, (sys.executable, "-I", "-S", str(script)))
+            jobs = [asyncio.ensure_future(worker.scan(f"/f{number}", "/t")) for number in range(moments.randrange(4))]
+            worker.warm()
+            for _ in range(moments.randrange(4)):
+                await asyncio.sleep(moments.choice((0, 0.001, 0.01)))
+            if worker.pid is not None:
+                pids.add(worker.pid)
+                if moments.random() < 0.3:
+                    os.kill(worker.pid, signal.SIGKILL)
+                elif moments.random() < 0.3 and all(job.done() for job in jobs):
+                    worker._retire()
+                    await asyncio.sleep(moments.choice((0, 0.001)))
+            await worker.close()
+            for result in await asyncio.gather(*jobs, return_exceptions=True):
+                assert isinstance(result, (dict, ScanFailed))
+            with pytest.raises(ScanFailed, match="stops"):
+                await worker.scan("/late", "/t")
+
+    run_strictly(close_often(), factory)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+async def test_a_process_that_was_killed_while_idle_costs_no_file_its_metadata(worker: ScanWorker) -> None:
+    for number in range(5):
+        pid = (await worker.scan(f"/f{number}", "/t"))["pid"]
+        os.kill(pid, signal.SIGKILL)
+        assert (await worker.scan("/next", "/t"))["pid"] != pid
 
 
 class Hand:
