@@ -86,7 +86,7 @@ class MarlinLine:
         try:
             async with asyncio.timeout(timeout):
                 await self._shaking
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, LineError):
             await self.close()
             raise
         except TimeoutError:
@@ -271,8 +271,12 @@ class MarlinLine:
             self._fail(event.unacknowledged, "The printer was reset")
             self._fail_waiters("The printer was reset")
         elif isinstance(event, Fatal):
-            self._fail(event.unacknowledged, f"The printer halted: {event.message}")
-            self._fail_waiters(f"The printer halted: {event.message}")
+            message = f"The printer halted: {event.message}"
+            self._fail(event.unacknowledged, message)
+            self._fail_waiters(message)
+            if self._shaking is not None and not self._shaking.done():
+                # Nobody will answer a hello until the board is reset.
+                self._shaking.set_exception(LineError(message))
         elif isinstance(event, LinkTrouble) and not event.recoverable:
             self._fail(event.unacknowledged, event.message)
             self._fail_waiters(event.message)

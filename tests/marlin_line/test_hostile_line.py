@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.marlin.protocol import Event, FirmwareReset, LineProtocol, LinkTrouble
-from moonraker_lite.marlin.virtual.faults import FaultPlan
+from moonraker_lite.marlin.protocol.wire import encode
+from moonraker_lite.marlin.virtual.faults import FaultPlan, change_byte
+from moonraker_lite.marlin.virtual.receiver import Receiver
 from moonraker_lite.marlin.virtual.wire import BareFirmware, Chunker, SimulatedLine, linewise, ragged, single, whole
 
 STALL = 5.0
@@ -195,6 +197,15 @@ def test_resets_list_exactly_what_was_not_acknowledged(seed: int) -> None:
     line.go_on(iter(rest), on_acknowledged=done.append, until=lambda: len(done) >= len(rest))
     assert [text.decode() for text in firmware.executed] == commands
     assert not troubles
+
+
+@given(
+    number=st.integers(0, 9999), command=st.sampled_from(["M110 N0", "M105", "M109 S200", "G1 X1"]), seed=st.integers()
+)
+def test_faults_make_no_emergency_of_a_line(number: int, command: str, seed: int) -> None:
+    """Marlin acts on those before it looks at the checksum: no host could do anything about it."""
+    receiver = Receiver(emergency_parser=True)
+    assert receiver.feed(change_byte(encode(number, command.encode()), random.Random(seed))) == []
 
 
 def test_a_line_that_is_hopeless_is_told_and_not_hammered() -> None:

@@ -27,7 +27,7 @@ class Rig:
     def executed(self) -> list[str]:
         return [command for command in self.printer.executed if not command.startswith(("M105", "M110"))]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.002)
@@ -190,7 +190,7 @@ async def test_opening_anew_resets_a_halted_board(make_rig: MakeRig) -> None:
     await rig.until(lambda: rig.printer.board.halted)
     await rig.line.close()
     # A pty tells of a closing only who looks before it is opened again.
-    await asyncio.sleep(0.1)
+    await rig.until(lambda: not rig.printer._open)
     await rig.line.connect()
     assert await rig.line.send("M220") == ("FR:100%",)
 
@@ -248,6 +248,20 @@ async def test_a_silent_port() -> None:
     assert not line.connected
     os.close(master)
     os.close(slave)
+
+
+async def test_a_halt_ends_the_handshake(make_rig: MakeRig) -> None:
+    """The emergency parser reads a damaged `M110` as `M112`, and then nobody is there to answer."""
+    rig = await make_rig(connect=False)
+    feed = rig.printer.board.feed
+    rig.printer.board.feed = lambda data, now: feed(data.replace(b"M110", b"M112"), now)  # type: ignore[method-assign]
+    with pytest.raises(LineError, match="halted"):
+        await rig.line.connect()
+    assert not rig.line.connected
+    rig.printer.board.feed = feed  # type: ignore[method-assign]
+    await rig.until(lambda: not rig.printer._open)
+    await rig.line.connect()
+    assert await rig.line.send("M220") == ("FR:100%",)
 
 
 async def test_a_port_that_cannot_be_opened() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 
 import msgspec
 
 _RATES = frozenset(("corrupt", "drop", "lose_ok", "double_ok", "corrupt_reply", "noise", "delay", "reset"))
 _COUNTS = frozenset(("seed", "reset_at", "runaway_at", "kill_at"))
 _FLAGS = frozenset(("overrun",))
+_EMERGENCY = re.compile(rb" *(?:N[-0-9 ]*)?M ?(?:108|112|410|524|876)(?![0-9])").match
 
 
 class FaultPlan(msgspec.Struct, frozen=True):
@@ -108,8 +110,9 @@ class Faults:
 def change_byte(line: bytes, rng: random.Random) -> bytes:
     """The line with one byte changed to another printable one; its end stays.
 
-    Two damages are left out because Marlin cannot detect them, whatever a host does: an `N` that becomes another
-    command letter, and a byte that becomes a newline, both make an unnumbered command of (the rest of) the line.
+    Three damages are left out because Marlin cannot detect them, whatever a host does: an `N` that becomes another
+    command letter, and a byte that becomes a newline, both make an unnumbered command of (the rest of) the line; and
+    its emergency parser acts on a `M110` that has become `M112` before anybody looks at the checksum.
     """
     size = len(line.rstrip(b"\r\n"))
     if not size:
@@ -117,5 +120,8 @@ def change_byte(line: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(size)
     while True:
         byte = rng.randrange(0x21, 0x7F)
-        if byte != line[at] and not (at == 0 and bytes((byte,)) in (b"G", b"M", b"T")):
-            return line[:at] + bytes((byte,)) + line[at + 1 :]
+        if byte == line[at] or (at == 0 and bytes((byte,)) in (b"G", b"M", b"T")):
+            continue
+        changed = line[:at] + bytes((byte,)) + line[at + 1 :]
+        if not _EMERGENCY(changed) or _EMERGENCY(line):
+            return changed
