@@ -31,7 +31,9 @@ LAYER_MARK = re.compile(
 
 _COMMAND = re.compile(rb"\n[MG]\d++\s[^\n]*+\n")
 _LAST_COMMAND = re.compile(rb"\n(?=[MG]\d++\s[^\n]*+\n)")
-_PROCESSOR = re.compile(rb"\n;[^\n]{0,80}?\b[Pp]rocessed[^\n]{0,60}? by (preprocess_cancellation|klipper_estimator)\b")
+_PROCESSOR = re.compile(
+    rb"\n;[^\n]{0,80}?\b[Pp]rocessed[^\n]{0,60}? by (preprocess_cancellation|klipper_estimator|moonraker_lite)\b"
+)
 _PROCESSOR_MARGIN = 4096
 _STEP_BACK = 4096
 
