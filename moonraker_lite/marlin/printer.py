@@ -39,18 +39,13 @@ from moonraker_lite.marlin.protocol import (
     LinkStats,
     LinkTrouble,
 )
-from moonraker_lite.marlin.replies import (
-    ReplyKind,
-    classify,
-    parse_endstop,
-    parse_fan,
-    parse_host_action,
-    parse_temperatures,
-)
+from moonraker_lite.marlin.replies import ReplyKind, classify, parse_endstops, parse_host_action
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
+from moonraker_lite.marlin.settings_report import parse_fan
 from moonraker_lite.marlin.state import Activity, IdleState, Machine
+from moonraker_lite.marlin.temperature_report import parse_temperatures
 from moonraker_lite.marlin.waiting import forget
 
 _LOGGER = logging.getLogger(__name__)
@@ -334,7 +329,7 @@ class Printer:
             replies = await self._line.send("M119")
         finally:
             self.console.muted = False
-        found = {endstop.name: endstop.triggered for reply in replies if (endstop := parse_endstop(reply))}
+        found = {endstop.name: endstop.triggered for reply in replies for endstop in parse_endstops(reply)}
         self.machine.endstops = {
             _endstop_name(name, found): "TRIGGERED" if triggered else "open" for name, triggered in found.items()
         }

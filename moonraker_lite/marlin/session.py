@@ -11,7 +11,8 @@ from contextlib import suppress
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.line_driver import MarlinLine
-from moonraker_lite.marlin.replies import parse_feedrate, parse_flow, parse_position
+from moonraker_lite.marlin.replies import parse_position
+from moonraker_lite.marlin.settings_report import parse_feedrate, parse_flow
 from moonraker_lite.marlin.state import Machine
 
 _LOGGER = logging.getLogger(__name__)

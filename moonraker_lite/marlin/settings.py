@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from moonraker_lite.errors import BadRequest
-from moonraker_lite.marlin.replies import parse_area, parse_capability, parse_endstop_limits, parse_m115, parse_setting
+from moonraker_lite.marlin.identity import parse_area, parse_capability, parse_m115
+from moonraker_lite.marlin.settings_report import parse_endstop_limits, parse_setting
 
 AXES = "xyz"
 

@@ -15,8 +15,8 @@ from moonraker_lite.marlin.gcode.exclude import ExcludedObjects
 from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.gcode.words import Command, number, parse
 from moonraker_lite.marlin.mesh import Mesh
-from moonraker_lite.marlin.replies import Temperatures
 from moonraker_lite.marlin.settings import Firmware, Limits, PrinterSettings, corner_velocity, limits_of
+from moonraker_lite.marlin.temperature_report import Temperatures
 
 # After its last M73 a file's own progress is no longer believed.
 M73_VALID = 5.0

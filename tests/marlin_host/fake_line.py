@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from moonraker_lite.marlin.line_driver import LineError
 from moonraker_lite.marlin.protocol import Acknowledged, Connected, Event, Fatal, FirmwareReset, Line, LinkStats
-from moonraker_lite.marlin.replies import parse_temperatures
+from moonraker_lite.marlin.temperature_report import parse_temperatures
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     "M115": (

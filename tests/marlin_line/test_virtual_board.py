@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from moonraker_lite.marlin.replies import parse_m115, parse_position, parse_setting, parse_temperatures
+from moonraker_lite.marlin.identity import parse_m115
+from moonraker_lite.marlin.replies import parse_position
+from moonraker_lite.marlin.settings_report import parse_setting
+from moonraker_lite.marlin.temperature_report import parse_temperatures
 from moonraker_lite.marlin.virtual.board import Board
 from moonraker_lite.marlin.virtual.commands import HANDLERS
 from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults

@@ -17,9 +17,10 @@ from moonraker_lite.marlin.gcode.motion import AXES
 from moonraker_lite.marlin.gcode.translate import TRANSLATIONS, Options
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command, number, parse, squeeze
-from moonraker_lite.marlin.replies import parse_position, parse_temperatures
+from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine
+from moonraker_lite.marlin.temperature_report import parse_temperatures
 
 Handler = Callable[[Command], Awaitable[None]]
 
