@@ -17,6 +17,7 @@ from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.cooling import Cooling
 from moonraker_lite.marlin.gcode.motion import Z
+from moonraker_lite.marlin.gcode.outlines import define, find_outlines
 from moonraker_lite.marlin.gcode.reader import GcodeFile
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
@@ -73,6 +74,7 @@ class PrintJob:
         self.cooling = Cooling(machine, line)
         self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
         self._task: asyncio.Task[None] | None = None
+        self._survey: asyncio.Task[None] | None = None
         self._wishes = Wishes()
         self._halted = asyncio.Event()
         # The script that asked for the pause has the turn until the head stands still.
@@ -132,7 +134,7 @@ class PrintJob:
         self._streamer.begin(0)
         self._progress_at_end = 0.0
         self.stats.reset(relative)
-        self._machine.excluded.reset()
+        self._forget_objects()
         self._machine.display.forget_progress()
 
     async def unload(self) -> None:
@@ -143,7 +145,20 @@ class PrintJob:
         await self.ended()
         self._clear_file()
         self.stats.reset()
+        self._forget_objects()
+
+    def _forget_objects(self) -> None:
         self._machine.excluded.reset()
+        self._machine.labels.reset()
+
+    async def _define_objects(self, path: Path) -> None:
+        """Frontends want to know the objects of a file before they are printed."""
+        try:
+            outlines = await asyncio.get_running_loop().run_in_executor(None, find_outlines, path)
+        except OSError:
+            return  # the print itself will tell
+        if self.path == path and self.running:
+            define(self._machine.excluded, outlines)
 
     def seek(self, position: int) -> None:
         """Choose where printing begins (M26)."""
@@ -166,6 +181,7 @@ class PrintJob:
         self._halted.clear()
         self.stats.transition(JobState.PRINTING)
         self._task = asyncio.create_task(self._print(self.path), name="print job")
+        self._survey = asyncio.create_task(self._define_objects(self.path), name="looking for objects in the file")
 
     # Wishes
 
@@ -257,6 +273,8 @@ class PrintJob:
                 self._line.send("M410", emergency=True).add_done_callback(forget)
             await self.abandon("The Marlin process was stopped during the print", ENDING)
             self._save_checkpoint()
+        if self._survey is not None:
+            await asyncio.wait([self._survey])
         await self._checkpoints.flush()
 
     # What the line tells
@@ -360,7 +378,7 @@ class PrintJob:
 
     async def _complete(self) -> None:
         self._console.raw("Done printing file")
-        self._streamer.position = self.size
+        self._streamer.end(self.size)
         self._progress_at_end = 1.0
         self.path = None
         self.paused = False

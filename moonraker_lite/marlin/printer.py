@@ -121,7 +121,7 @@ class Printer:
             self.machine, self.console, self.job, self.interpreter.send, self.interpreter.run_lines, self._check_ready
         )
         self.interpreter.add(commands.table)
-        self.interpreter.add(ObjectCommands(self.machine.excluded, self.console).table)
+        self.interpreter.add(ObjectCommands(self.machine.excluded, self.machine.labels, self.console).table)
         self.interpreter.add(self._own_commands())
         self.activity = Activity(self.machine.settings.idle_timeout, self._on_idle)
         self.objects = StatusObjects(

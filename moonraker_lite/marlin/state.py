@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from moonraker_lite.marlin.gcode.exclude import ExcludedObjects
+from moonraker_lite.marlin.gcode.labels import Labels
 from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.gcode.words import Command, number, parse
 from moonraker_lite.marlin.mesh import Mesh
@@ -114,6 +115,7 @@ class Machine:
         self.heaters["extruder"].target = 0.0
         self.display = Display()
         self.excluded = ExcludedObjects()
+        self.labels = Labels(self.excluded)
         self.mesh = Mesh()
         self.endstops: dict[str, str] = {}
         self.pressure_advance = 0.0

@@ -47,6 +47,12 @@ def command_word(text: str) -> str:
     return f"{match[1].upper()}{match[2].lstrip('0') or '0'}" if match else ""
 
 
+# X, Y, Z, E and feed rate.
+Place = tuple[float, float, float, float, float]
+# Token, end offset and line number of a line, and the place behind it.
+_Flight = tuple[Token, int, int, float, float, float, float, float]
+
+
 class JobLine(Protocol):
     """What a print needs of the line to the firmware; see `MarlinLine`."""
 
@@ -62,7 +68,7 @@ class JobLine(Protocol):
 
 
 class Streamer:
-    """One file at a time. `position` and `line_number` are what the firmware has acknowledged."""
+    """One file at a time."""
 
     def __init__(
         self,
@@ -79,30 +85,52 @@ class Streamer:
         self._is_host_command = is_host_command
         self._left_out = left_out
         self._filter = MoveFilter(machine.excluded, machine.motion)
-        self.position = 0
-        self.line_number = 0
         self._read_offset = 0
         self._read_line = 0
-        # Filament of moves that were not sent.
-        self._dropped = 0.0
         # Nothing is sent until all that is under way is executed: a slow command is next, or is under way.
         self._alone = False
         # A slow command was the last that was sent.
         self._slow = False
         # The command at which `push` stopped because sending is not all it needs.
         self.special: Command | None = None
-        # Token, end offset and line number of each line that is not acknowledged.
-        self._in_flight: deque[tuple[Token, int, int]] = deque()
+        # What is not acknowledged.
+        self._in_flight: deque[_Flight] = deque()
+        self._arrived: _Flight = (0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     def begin(self, offset: int) -> None:
         """Start anew at a byte of the file."""
-        self.position = self._read_offset = offset
-        self.line_number = self._read_line = 0
+        self._read_offset = offset
+        self._read_line = 0
         self.special = None
         self._alone = self._slow = False
         self.forget()
         self._filter.reset()
         self._machine.motion.retracted = 0.0
+        self._arrived = self._here(0, offset, 0)
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file that the firmware has acknowledged."""
+        return self._arrived[1]
+
+    @property
+    def line_number(self) -> int:
+        """Lines of the file that the firmware has acknowledged, since `begin`."""
+        return self._arrived[2]
+
+    @property
+    def place(self) -> Place:
+        """Where the file believed the head to be behind that line: X, Y, Z, E in mm and the feed rate in mm/min."""
+        return self._arrived[3:]
+
+    def end(self, offset: int) -> None:
+        """All of the file has been executed, up to `offset`."""
+        self._arrived = (0, offset, self._read_line, *self.place)
+
+    def _here(self, token: Token, offset: int, line: int) -> _Flight:
+        state = self._filter.file
+        x, y, z, e = state.position
+        return token, offset, line, x, y, z, e, state.speed
 
     def forget(self) -> None:
         """What is under way will not be acknowledged any more, or nobody wants to know."""
@@ -113,7 +141,7 @@ class Streamer:
         flight = self._in_flight
         if not flight or flight[0][0] != token:
             return False
-        _, self.position, self.line_number = flight.popleft()
+        self._arrived = flight.popleft()
         if self._slow and not flight:
             self._learn_position(replies)
         return True
@@ -123,6 +151,7 @@ class Streamer:
         for reply in replies:
             if position := parse_position(reply):
                 self._machine.motion.reported(position.x, position.y, position.z, None)
+                self._filter.reported()
 
     def room(self) -> int:
         """Return how many lines may be sent now."""
@@ -157,6 +186,7 @@ class Streamer:
             self._read_line += 1
             if comment >= 0:
                 self._stats.layers.read_comment(whole[comment:])
+                self._machine.labels.comment(whole[comment:])
             if not text:
                 continue
             if not _GCODE(text) or not text.isprintable() or _ODD(text):
@@ -173,8 +203,7 @@ class Streamer:
                 self._slow = True
                 break
         if motion.filament != filament:
-            self._stats.extrude(motion.filament - filament - self._dropped)
-        self._dropped = 0.0
+            self._stats.extrude(motion.filament - filament)
         self._line.flush()
         return index
 
@@ -185,8 +214,11 @@ class Streamer:
 
     def send(self, text: str) -> None:
         """Send the line that was announced."""
-        self._machine.observe_line(text)
-        self._stream(text)
+        if self._filter.active:
+            self._push_filtered(text)
+        else:
+            self._machine.observe_line(text)
+            self._stream(text)
 
     def _push_other(self, whole: str, text: str) -> int:
         """Send a line that is no plain G-code, or leave it in `special`. Return how many lines were sent."""
@@ -207,11 +239,15 @@ class Streamer:
         return 1
 
     def _push_filtered(self, text: str) -> int:
-        filament = self._machine.motion.filament
+        _, before, line_before, *_ = self._in_flight[-1] if self._in_flight else self._arrived
         lines = self._filter.pass_on(text)
-        if not lines:
-            self._dropped += self._machine.motion.filament - filament
-        for line in lines:
+        for line in lines[:-1]:
+            self._machine.observe_line(line)
+            token = self._line.stream(line)
+            # Not before the last of them is the file's line executed.
+            self._in_flight.append(self._here(token, before, line_before))
+        for line in lines[-1:]:
+            self._machine.observe_line(line)
             self._stream(line)
         return len(lines)
 
@@ -221,7 +257,7 @@ class Streamer:
         except ValueError:
             token = self._stream_short(text)
         if token is not None:
-            self._in_flight.append((token, self._read_offset, self._read_line))
+            self._in_flight.append(self._here(token, self._read_offset, self._read_line))
 
     def _stream_short(self, text: str) -> Token | None:
         """Send a line that is longer than the firmware's buffer: without its blanks it may fit, a text may be cut.

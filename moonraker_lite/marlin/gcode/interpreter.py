@@ -111,7 +111,7 @@ class Interpreter:
             return []
         if handler := self._handlers.get(command.name):
             await handler(command)
-            return []
+            return [command.line] if _names_objects(command) else []
         return self._translate(command)
 
     async def send(self, text: str) -> tuple[str, ...]:
@@ -172,6 +172,11 @@ class Interpreter:
                 complained = complained or error
         if complained:
             raise FirmwareError(complained)
+
+
+def _names_objects(command: Command) -> bool:
+    """M486 that is for the host, but that a firmware may show on its display. Leaving out is up to the host alone."""
+    return command.name == "M486" and command.rest[:1].upper() in ("A", "S", "T")
 
 
 def check_move(command: Command, machine: Machine) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from copy import copy
 
 from moonraker_lite.marlin.gcode.words import Command, fixed, number, parse
 
@@ -78,33 +79,15 @@ class Motion:
         # Net filament through the nozzle, without the flow factor; and the number of moves: never reset.
         self.filament = 0.0
         self.moves = 0
-        # The positions are those of the file, not of the head: moves of an excluded object are being dropped.
-        self.virtual = False
         self.power_on()
-        self._handlers: dict[str, Callable[[Command], None]] = {
-            "G0": self._move,
-            "G1": self._move,
-            "G2": self._move,
-            "G3": self._move,
-            "G5": self._move,
-            "G10": lambda _: self._firmware_retract(True),
-            "G11": lambda _: self._firmware_retract(False),
-            "G20": lambda _: self._units(True),
-            "G21": lambda _: self._units(False),
-            "G28": self._home,
-            "G90": lambda _: self._all_axes(True),
-            "G91": lambda _: self._all_axes(False),
-            "G92": self._set_position,
-            "M18": self._motors_off,
-            "M82": lambda _: self._extruder(True),
-            "M83": lambda _: self._extruder(False),
-            "M84": self._motors_off,
-            "M106": self._fan,
-            "M107": self._fan,
-            "M220": self._speed_factor,
-            "M221": self._extrude_factor,
-            "M290": self._babystep,
-        }
+
+    def copy(self) -> Motion:
+        """Return another one that goes its own way from here."""
+        other = copy(self)
+        other.position = list(self.position)
+        other.fans = dict(self.fans)
+        other._other_tools = dict(self._other_tools)
+        return other
 
     def observe_line(self, text: str) -> bool:
         """Take account of a stripped line that goes to the firmware; return whether it is a move."""
@@ -141,18 +124,16 @@ class Motion:
 
     def observe(self, command: Command) -> bool:
         """Take account of one command that goes to the firmware; return whether it is a move."""
-        handler = self._handlers.get(command.name)
+        handler = _HANDLERS.get(command.name)
         if handler is not None:
-            handler(command)
+            handler(self, command)
             return command.name in ("G0", "G1", "G2", "G3", "G5")
         if command.name[0] == "T" and command.name[1:].isdigit():
-            self.tool = int(command.name[1:])
+            self._change_tool(int(command.name[1:]))
         return False
 
     def reported(self, x: float | None, y: float | None, z: float | None, e: float | None) -> None:
         """Correct the position by what the firmware says, when nothing is under way."""
-        if self.virtual:
-            return
         for axis, value in enumerate((x, y, z, e)):
             if value is not None:
                 self.position[axis] = value
@@ -171,9 +152,11 @@ class Motion:
         self.extrude_factor = 1.0
         self.babystep = 0.0
         self.fans: dict[int, float] = {}
-        # How far the filament is pulled back from its farthest.
+        # How far the filament of the tool in use is pulled back from its farthest, and whether by G10.
         self.retracted = 0.0
         self.firmware_retracted = False
+        # The same of the tools that are not in use.
+        self._other_tools: dict[int, tuple[float, bool]] = {}
 
     def _extrude(self, value: float) -> None:
         if self.absolute_e:
@@ -235,6 +218,12 @@ class Motion:
     def _firmware_retract(self, retracted: bool) -> None:
         self.firmware_retracted = retracted
 
+    def _change_tool(self, tool: int) -> None:
+        if tool != self.tool:
+            self._other_tools[self.tool] = (self.retracted, self.firmware_retracted)
+            self.retracted, self.firmware_retracted = self._other_tools.pop(tool, (0.0, False))
+            self.tool = tool
+
     def _fan(self, command: Command) -> None:
         words = command.words()
         speed = 0.0 if command.name == "M107" else number(words.get("S", ""), 255.0)
@@ -251,3 +240,29 @@ class Motion:
     def _babystep(self, command: Command) -> None:
         words = command.words()
         self.babystep += number(words.get("Z") or words.get("S") or "")
+
+
+_HANDLERS: dict[str, Callable[[Motion, Command], None]] = {
+    "G0": Motion._move,
+    "G1": Motion._move,
+    "G2": Motion._move,
+    "G3": Motion._move,
+    "G5": Motion._move,
+    "G10": lambda motion, _: motion._firmware_retract(True),
+    "G11": lambda motion, _: motion._firmware_retract(False),
+    "G20": lambda motion, _: motion._units(True),
+    "G21": lambda motion, _: motion._units(False),
+    "G28": Motion._home,
+    "G90": lambda motion, _: motion._all_axes(True),
+    "G91": lambda motion, _: motion._all_axes(False),
+    "G92": Motion._set_position,
+    "M18": Motion._motors_off,
+    "M82": lambda motion, _: motion._extruder(True),
+    "M83": lambda motion, _: motion._extruder(False),
+    "M84": Motion._motors_off,
+    "M106": Motion._fan,
+    "M107": Motion._fan,
+    "M220": Motion._speed_factor,
+    "M221": Motion._extrude_factor,
+    "M290": Motion._babystep,
+}

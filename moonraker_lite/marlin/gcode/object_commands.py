@@ -8,26 +8,30 @@ import msgspec
 
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode.exclude import ExcludedObjects
+from moonraker_lite.marlin.gcode.labels import Labels
 from moonraker_lite.marlin.gcode.translate import Options
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.requests import CommandError
 
 
 class ObjectCommands:
-    """Handlers of the four commands."""
+    """Handlers of the four commands, and of M486, which is Marlin's for the same."""
 
-    def __init__(self, objects: ExcludedObjects, console: Console) -> None:
+    def __init__(self, objects: ExcludedObjects, labels: Labels, console: Console) -> None:
         self._objects = objects
+        self._labels = labels
         self._console = console
         self.table: dict[str, Callable[[Command], Awaitable[None]]] = {
             "EXCLUDE_OBJECT": self._exclude,
             "EXCLUDE_OBJECT_DEFINE": self._define,
             "EXCLUDE_OBJECT_END": self._end,
             "EXCLUDE_OBJECT_START": self._start,
+            "M486": self._m486,
         }
 
     async def _define(self, command: Command) -> None:
         options = Options(command)
+        self._labels.commands()
         if _flag(options, "RESET"):
             self._objects.reset()
         if "NAME" in options:
@@ -41,6 +45,7 @@ class ObjectCommands:
             self._console.info(f"Known objects: {self._names([known['name'] for known in self._objects.objects])}")
 
     async def _start(self, command: Command) -> None:
+        self._labels.commands()
         self._objects.start(Options(command).text("NAME").upper())
 
     async def _end(self, command: Command) -> None:
@@ -68,6 +73,9 @@ class ObjectCommands:
             self._objects.exclude(self._objects.current)
         else:
             self._console.info(f"Excluded objects: {self._names(self._objects.excluded)}")
+
+    async def _m486(self, command: Command) -> None:
+        self._labels.m486(command.rest)
 
     @staticmethod
     def _names(names: list[str]) -> str:

@@ -25,7 +25,7 @@ SHORT_TEXT = 72
 # Everything below a space; a tab counts as a space.
 _CONTROL = {code: " " if code == 9 else None for code in (*range(32), 127)}
 # Their argument is free text: no upper-casing, no parameters.
-TEXT_COMMANDS = frozenset({"M117", "M118", "M23", "M28", "M30", "M32", "M928", "M0", "M1", "M16", "ECHO"})
+TEXT_COMMANDS = frozenset({"M117", "M118", "M23", "M28", "M30", "M32", "M486", "M928", "M0", "M1", "M16", "ECHO"})
 
 
 class Command:
