@@ -11,14 +11,16 @@ import msgspec
 SCANNER_VERSION = 1
 """Raised whenever the same file would yield other metadata, so that stored results can be refreshed."""
 
-GCODE_EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".ufp", ".nc"})
-"""Lower-case file name endings that are listed and scanned as G-code (`.ufp` is unpacked first)."""
+CONTAINER_EXTENSIONS = frozenset({".bgcode", ".gcode.3mf", ".gx", ".ufp"})
+GCODE_EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".nc"}) | CONTAINER_EXTENSIONS
+"""Lower-case file name endings that are listed and scanned as G-code (containers are unpacked to be printed)."""
+_ENDINGS = tuple(GCODE_EXTENSIONS)
 
 
 def is_gcode_name(name: str) -> bool:
     """Whether a file of this name or path counts as G-code. Upper and lower case are the same."""
-    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
-    return bool(stem) and dot + extension.lower() in GCODE_EXTENSIONS
+    lower = name.rpartition("/")[2].lower()
+    return lower.endswith(_ENDINGS) and lower not in GCODE_EXTENSIONS
 
 
 class Thumbnail(msgspec.Struct, frozen=True):
@@ -110,5 +112,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     objects: list[PrintObject] | None = None
     bounding_box: Box | None = None
     """Where filament is fed, or what the slicer states."""
+    problem: str | None = None
+    """Why a container cannot be printed: a sentence. Then the rest is not known."""
     computed: list[str] | None = None
     """Names of the fields that the file does not state and that were computed from all of its moves."""

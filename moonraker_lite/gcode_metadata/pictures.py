@@ -94,7 +94,7 @@ def _rare_forms(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
             data = binascii.unhexlify(digits)
         except binascii.Error:
             data = b""
-        yield lines.start(), lines.end(), _checked(data, 0, 0)
+        yield lines.start(), lines.end(), checked(data, 0, 0)
 
 
 def _from_base64(body: bytes, width: int, height: int, length: int) -> Picture | None:
@@ -105,10 +105,10 @@ def _from_base64(body: bytes, width: int, height: int, length: int) -> Picture |
     # Most slicers count base64 characters, Creality's bytes.
     if length not in (len(body), len(data)) and not _is_complete(data):
         return None
-    return _checked(data, width, height)
+    return checked(data, width, height)
 
 
-def _checked(data: bytes, width: int, height: int) -> Picture | None:
+def checked(data: bytes, width: int, height: int) -> Picture | None:
     kind = identify(data)
     if kind is None:
         return None

@@ -7,12 +7,16 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from moonraker_lite.gcode_metadata import moves, thumbnails
 from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.model import Metadata
+from moonraker_lite.gcode_metadata.packed import ContainerError, Kind, kind_of
 from moonraker_lite.gcode_metadata.pictures import Picture
 from moonraker_lite.gcode_metadata.rules import Table
-from moonraker_lite.gcode_metadata.slicers import BUILT_IN, Tables
+from moonraker_lite.gcode_metadata.slicers import BUILT_IN, UNKNOWN_VERSION, Tables
+from moonraker_lite.gcode_metadata.slicers.generic import UNKNOWN
 from moonraker_lite.gcode_metadata.window import Windows
 
 
@@ -24,13 +28,50 @@ def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None, tables
     Without it they are only listed. `relative_path` says `.thumbs/` in either case. `tables` are slicers of the user's
     own (`load_tables`), which are tried before the built-in ones.
 
+    Of a container (`.bgcode`, `.gcode.3mf`, `.gx`, `.ufp`) the print in it is described, of several the first; of a
+    damaged one little is known, and `problem` says why.
+
     Raises OSError when the file cannot be read, and nothing for whatever is in it.
     """
     stem = os.path.splitext(os.path.basename(os.fspath(path)))[0]
     with Windows(path) as windows:
+        kind = kind_of(os.fspath(path), windows.head[:16])
+        if kind is not None:
+            return _scan_container(path, kind, windows, stem, thumbs_dir, tables)
         windows.fit()
         pictures, cut = thumbnails.find(windows.header)
         return describe(Evidence(windows, cut), pictures, stem, thumbs_dir=thumbs_dir, tables=tables)
+
+
+def _scan_container(
+    path: str | os.PathLike[str],
+    kind: Kind,
+    file: Windows,
+    stem: str,
+    thumbs_dir: Path | None,
+    tables: Tables | None,
+) -> Metadata:
+    from moonraker_lite.gcode_metadata.containers import open_container
+
+    try:
+        with open_container(path, kind) as container:
+            windows = container.windows()
+            windows.fit()
+            inside, cut = thumbnails.find(windows.header)
+            pictures = [*container.pictures(), *inside]
+            evidence = Evidence(windows, cut)
+            found = describe(evidence, pictures, stem, thumbs_dir=thumbs_dir, tables=tables)
+            more = {field: value for field, value in container.facts().items() if getattr(found, field) is None}
+            return msgspec.structs.replace(found, **more, **_command_range(found, container.text_at))
+    except ContainerError as error:
+        unknown = UNKNOWN.name, UNKNOWN_VERSION
+        return Metadata(file.size, file.modified, str(uuid.uuid4()), [], *unknown, problem=str(error))
+
+
+def _command_range(found: Metadata, text_at: int | None) -> dict[str, int | None]:
+    """The byte range of the commands in the container; none where they do not stand there as they are."""
+    places = {"gcode_start_byte": found.gcode_start_byte, "gcode_end_byte": found.gcode_end_byte}
+    return {field: None if text_at is None or at is None else text_at + at for field, at in places.items()}
 
 
 def describe(

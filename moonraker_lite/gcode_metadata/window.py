@@ -10,6 +10,8 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Callable
+from functools import partial
 
 FIRST_WINDOW = 64 * 1024
 HEAD_LIMIT = 2 * 1024 * 1024
@@ -28,6 +30,10 @@ Possessive throughout, so that its cost is linear in any input.
 """
 
 
+Pread = Callable[[int, int], bytes]
+"""As os.pread: count and offset in, as many bytes as there are out."""
+
+
 class Windows:
     """Head and tail of one regular file. When they meet, both are the whole file. Use as a context manager.
 
@@ -36,7 +42,6 @@ class Windows:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # O_NONBLOCK: opening a FIFO that somebody left among the prints must not hang.
-        self._moves_at: int | None = None
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(self._fd)
@@ -44,27 +49,39 @@ class Windows:
                 raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
             self.size = status.st_size
             self.modified = status.st_mtime
-            if self.size <= 2 * FIRST_WINDOW:
-                self.head = self.tail = self._read(0, self.size)
-                self.tail_offset = 0
-            else:
-                self.head = self._read(0, FIRST_WINDOW)
-                self.tail_offset = self.size - FIRST_WINDOW
-                self.tail = self._read(self.tail_offset, FIRST_WINDOW)
+            self._begin(partial(os.pread, self._fd), self.size)
         except BaseException:
             self.close()
             raise
 
+    def _begin(self, pread: Pread, length: int) -> None:
+        """Read the first windows of text of this length."""
+        self._moves_at: int | None = None
+        self._pread = pread
+        self._length = length
+        if length <= 2 * FIRST_WINDOW:
+            self.head = self.tail = self._read(0, length)
+            self.tail_offset = 0
+        else:
+            self.head = self._read(0, FIRST_WINDOW)
+            self.tail_offset = length - FIRST_WINDOW
+            self.tail = self._read(self.tail_offset, FIRST_WINDOW)
+
     @classmethod
-    def of_text(cls, text: bytes, *, size: int, modified: float) -> Windows:
-        """One window over text that is in memory, for example unpacked from a container of this size and time."""
+    def over(cls, pread: Pread, length: int, *, size: int, modified: float) -> Windows:
+        """Windows over text of this length within a container of this size and time. Raises what `pread` raises."""
         self = cls.__new__(cls)
-        self._moves_at = None
         self._fd = -1
         self.size = size
         self.modified = modified
+        self._begin(pread, length)
+        return self
+
+    @classmethod
+    def of_text(cls, text: bytes, *, size: int, modified: float) -> Windows:
+        """One window over text that is in memory, for example unpacked from a container of this size and time."""
+        self = cls.over(lambda count, offset: text[offset : offset + count], 0, size=size, modified=modified)
         self.head = self.tail = text
-        self.tail_offset = 0
         return self
 
     def __enter__(self) -> Windows:
@@ -77,6 +94,10 @@ class Windows:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Any part of the text: `count` bytes, fewer at its end."""
+        return self._read(offset, count)
 
     @property
     def whole(self) -> bool:
@@ -96,7 +117,7 @@ class Windows:
 
     def grow_head(self) -> bool:
         """Read more of the beginning. False when it is at its bound, or when the file was cut meanwhile."""
-        target = min(len(self.head) * GROWTH, HEAD_LIMIT, self.size)
+        target = min(len(self.head) * GROWTH, HEAD_LIMIT, self._length)
         if self.whole or target <= len(self.head) or _is_dense(self.head):
             return False
         if target >= self.tail_offset:
@@ -107,10 +128,10 @@ class Windows:
 
     def grow_tail(self) -> bool:
         """Read more of the end. False when it is at its bound, or when the file was cut meanwhile."""
-        target = min(len(self.tail) * GROWTH, TAIL_LIMIT, self.size)
+        target = min(len(self.tail) * GROWTH, TAIL_LIMIT, self._length)
         if self.whole or target <= len(self.tail) or _is_dense(self.tail):
             return False
-        offset = self.size - target
+        offset = self._length - target
         if offset <= len(self.head):
             return self._join()
         more = self._read(offset, self.tail_offset - offset)
@@ -143,7 +164,7 @@ class Windows:
         """`count` bytes, fewer only if the file was cut meanwhile."""
         pieces = []
         while count > 0:
-            piece = os.pread(self._fd, count, offset)
+            piece = self._pread(count, offset)
             if not piece:
                 break
             pieces.append(piece)

@@ -1,0 +1,142 @@
+"""What all containers of G-code share: how they are told from text, what they offer, and the limits they are held to.
+
+A container holds a print (a `.gcode.3mf` several), pictures, and facts. Facts are handed to the metadata tables as
+text, the way the slicer would have written them into a text file; a print is written out as text, bounded and checked.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from moonraker_lite.gcode_metadata.pictures import Picture
+from moonraker_lite.gcode_metadata.window import Windows
+
+MAX_GCODE_BYTES = 4 * 1024**3
+"""Text that one print may have."""
+MAX_PICTURE_BYTES = 4 * 1024 * 1024
+CHUNK = 256 * 1024
+
+
+class ContainerError(ValueError):
+    """The container cannot be used; the text is a sentence for the user."""
+
+
+class Kind(Enum):
+    """The containers by the ending of their names."""
+
+    BGCODE = ".bgcode"
+    GX = ".gx"
+    UFP = ".ufp"
+    THREE_MF = ".gcode.3mf"
+
+
+_SIGNATURES = ((b"GCDE", Kind.BGCODE), (b"xgcode ", Kind.GX))
+_ZIP = b"PK\x03\x04"
+
+
+def kind_of(name: str, start: bytes) -> Kind | None:
+    """What a file of this name (or path) that begins so is; None for text.
+
+    The content counts more than the name: PrusaSlicer writes binary G-code into a `.gcode` when told to.
+    """
+    for signature, kind in _SIGNATURES:
+        if start.startswith(signature):
+            return kind
+    named = named_kind(name)
+    if named is None and start.startswith(_ZIP):
+        return Kind.THREE_MF
+    return named
+
+
+def named_kind(name: str) -> Kind | None:
+    """What a file of this name (or path) should be; None for text. Upper and lower case are the same."""
+    lower = name.lower()
+    return next((kind for kind in Kind if lower.endswith(kind.value)), None)
+
+
+def text_name(name: str) -> str:
+    """The name for the print of a container: its own with `.gcode` in place of its ending."""
+    kind = named_kind(name)
+    return name if kind is None else f"{name[: -len(kind.value)]}.gcode"
+
+
+class Container(ABC):
+    """An open container. Use as a context manager.
+
+    All methods raise ContainerError when the container is damaged or is none, and OSError when reading fails.
+    """
+
+    size: int
+    modified: float
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
+
+    @abstractmethod
+    def windows(self) -> Windows:
+        """The text that states the facts of the (first) print. It may be used until the container is closed."""
+
+    @abstractmethod
+    def pictures(self) -> list[Picture]:
+        """The pictures that stand beside the text."""
+
+    def facts(self) -> dict[str, Any]:
+        """Fields of the metadata that the container states, for those that the text does not state."""
+        return {}
+
+    @abstractmethod
+    def write(self, target: BinaryIO, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
+        """Write a print as text: the first one, or that of the plate with this number (in `plates`)."""
+
+    @property
+    def text_at(self) -> int | None:
+        """Where in the file the text begins; None when it does not stand there as it is."""
+        return None
+
+    @property
+    def plates(self) -> tuple[int, ...]:
+        """The numbers of the plates, one for each print; only one where the container has no plates."""
+        return (1,)
+
+
+def write_print(container: Container, destination: Path, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
+    """Write a print to a file that appears whole and synced, or not at all.
+
+    Raises ContainerError when the container is damaged, OSError when reading or writing fails (no room, say).
+    """
+    temporary = destination.with_name(f".{os.urandom(8).hex()}.tmp")
+    try:
+        with temporary.open("xb") as target:
+            container.write(target, plate, max_bytes=max_bytes)
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.replace(destination)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class Bounded:
+    """Counts what is written to `target`, and ends it when it is too much."""
+
+    def __init__(self, target: BinaryIO, limit: int) -> None:
+        self._target = target
+        self._limit = limit
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+        if self.written > self._limit:
+            raise ContainerError(f"The print unpacks to more than the {self._limit} bytes that are allowed.")
+        self._target.write(data)
