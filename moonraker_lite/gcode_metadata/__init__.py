@@ -23,6 +23,7 @@ from moonraker_lite.gcode_metadata.model import (
 
 if TYPE_CHECKING:
     from moonraker_lite.gcode_metadata.containers import extract_ufp
+    from moonraker_lite.gcode_metadata.scan_moves import scan_moves
     from moonraker_lite.gcode_metadata.scanner import scan
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "extract_ufp",
     "is_gcode_name",
     "scan",
+    "scan_moves",
 ]
 
 
@@ -48,4 +50,8 @@ def __getattr__(name: str) -> Any:
         from moonraker_lite.gcode_metadata.containers import extract_ufp
 
         return extract_ufp
+    if name == "scan_moves":
+        from moonraker_lite.gcode_metadata.scan_moves import scan_moves
+
+        return scan_moves
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
