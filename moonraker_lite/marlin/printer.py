@@ -215,6 +215,7 @@ class Printer:
 
     def _on_event(self, event: Event) -> None:
         if type(event) is Acknowledged:
+            self.machine.mesh.answer_ends()
             self.job.acknowledged(event.token, event.replies)
         elif type(event) is Line:
             self._on_line(event.text)
