@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import glob
+import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from moonraker_lite.gcode_metadata import Metadata, extract_ufp, is_gcode_name, scan
-
-MANY_FILES = 20
-"""From here on a progress bar is drawn."""
-_WILDCARDS = frozenset("*?[")
+from moonraker_lite.cli.scan_files import Options, Scanned, expand, prepare, scan_all
+from moonraker_lite.cli.scan_output import print_json, print_lines, print_table, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,140 +21,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="an object for one file, a list for several")
+    form.add_argument("--json-lines", action="store_true", help="one object per line, each as soon as it is known")
     form.add_argument("--table", action="store_true", help="a table (the default on a terminal)")
-    parser.add_argument("--thumbnails", metavar="DIR", type=Path, help="write the files' pictures into this folder")
+    parser.add_argument(
+        "--thumbnails",
+        metavar="DIR",
+        type=Path,
+        help="write the files' pictures into this folder (of files of the same name: into numbered folders in it)",
+    )
+    parser.add_argument("--draw", action="store_true", help="draw the largest picture of each file on the terminal")
+    parser.add_argument(
+        "--draw-as",
+        choices=("auto", "blocks", "kitty", "iterm2"),
+        default="auto",
+        help="how to draw (default: the best that the terminal says it can)",
+    )
+    parser.add_argument("--moves", action="store_true", help="read all moves and compute what the file does not state")
+    parser.add_argument("--objects", action="store_true", help="find the objects and their outlines in the whole file")
+    parser.add_argument("--slicers-dir", metavar="DIR", type=Path, help="tables of more slicers (*.toml)")
+    parser.add_argument("-j", "--jobs", metavar="N", type=_jobs, help="scan in so many processes (default: by need)")
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 256")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Scan and print. 1 when any file is missing or cannot be read; the others are still shown."""
-    if args.thumbnails is not None:
-        try:
-            args.thumbnails.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            print(f"Pictures cannot be written to {args.thumbnails}: {error.strerror}.", file=sys.stderr)
-            return 1
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough. The interpreter must not complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(args: argparse.Namespace) -> int:
+    draw = args.draw_as if args.draw and sys.stdout.isatty() else None
     complaints: list[str] = []
-    paths = list(dict.fromkeys(_expand(args.files, complaints.append)))
-    results = [
-        (path, result)
-        for path in _with_progress(paths)
-        if (result := _scan_one(path, args.thumbnails, complaints.append)) is not None
-    ]
-    if args.json or not (args.table or sys.stdout.isatty()):
-        _print_json(results, single=len(paths) == 1)
-    else:
-        _print_table(results)
+    with _folder_for_pictures(args.thumbnails, draw) as pictures:
+        options = Options(args.slicers_dir, moves=args.moves, objects=args.objects, pictures=pictures)
+        if (trouble := prepare(options)) is not None:
+            print(trouble, file=sys.stderr)
+            return 1
+        paths = list(dict.fromkeys(expand(args.files, complaints.append)))
+        scanned = _with_complaints(scan_all(paths, options, args.jobs), complaints)
+        as_table = args.table or not (args.json or args.json_lines or not sys.stdout.isatty())
+        if args.json_lines:
+            print_lines(scanned)
+        elif as_table:
+            found = list(scanned)
+            print_table(found)
+        else:
+            print_json(scanned, single=len(paths) == 1)
+        if draw is not None and as_table:
+            from moonraker_lite.cli.scan_drawing import draw_pictures
+
+            complaints += draw_pictures(found, draw)
     for complaint in complaints:
-        print(complaint, file=sys.stderr)
+        print(printable(complaint), file=sys.stderr)
     return 1 if complaints else 0
 
 
-def _expand(arguments: Iterable[str], complain: Callable[[str], None]) -> Iterator[Path]:
-    """Files as they are named, the G-code files of folders, and whatever matches a pattern."""
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            matches = sorted(found for found in path.rglob("*") if found.is_file() and is_gcode_name(found.name))
-            nothing = f"There is no G-code file in {argument}."
-        elif path.exists() or not _WILDCARDS.intersection(argument):
-            matches = [path]
-            nothing = ""
-        else:
-            matches = sorted(found for found in map(Path, glob.glob(argument, recursive=True)) if found.is_file())
-            nothing = f"No file matches {argument}."
-        if not matches:
-            complain(nothing)
-        yield from matches
-
-
-def _scan_one(path: Path, thumbs_dir: Path | None, complain: Callable[[str], None]) -> dict[str, Any] | None:
-    """Metadata as JSON-like values, with pictures where they were really written. None after a complaint."""
-    try:
-        if path.suffix.lower() == ".ufp":
-            metadata = _scan_container(path, thumbs_dir)
-        else:
-            metadata = scan(path, thumbs_dir=thumbs_dir)
-    except FileNotFoundError:
-        complain(f"There is no file {path}.")
-    except OSError as error:
-        complain(f"{path} cannot be read: {error.strerror or error}.")
-    except ValueError as error:
-        complain(f"{path}: {error}")
-    else:
-        result: dict[str, Any] = msgspec.to_builtins(metadata)
-        if thumbs_dir is not None:
-            for thumbnail in result.get("thumbnails", []):
-                thumbnail["relative_path"] = str(thumbs_dir / os.path.basename(thumbnail["relative_path"]))
-        return result
-    return None
-
-
-def _scan_container(path: Path, thumbs_dir: Path | None) -> Metadata:
+@contextlib.contextmanager
+def _folder_for_pictures(wanted: Path | None, draw: str | None) -> Iterator[Path | None]:
+    if wanted is not None or draw is None:
+        yield wanted
+        return
     with tempfile.TemporaryDirectory() as folder:
-        gcode = Path(folder) / f"{path.stem}.gcode"
-        pictures = thumbs_dir or Path(folder) / ".thumbs"
-        extract_ufp(path, gcode, pictures)
-        return scan(gcode, thumbs_dir=pictures)
+        yield Path(folder)
 
 
-def _with_progress(paths: list[Path]) -> Iterable[Path]:
-    if len(paths) < MANY_FILES or not sys.stderr.isatty():
-        return paths
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(paths, description="Scanning", console=Console(stderr=True), transient=True)
-
-
-def _print_json(results: list[tuple[Path, dict[str, Any]]], *, single: bool) -> None:
-    objects = [result | {"filename": os.fsencode(path).decode("utf-8", "replace")} for path, result in results]
-    if single and not objects:
-        return
-    text = msgspec.json.encode(objects[0] if single else objects)
-    print(msgspec.json.format(text, indent=2).decode())
-
-
-def _print_table(results: list[tuple[Path, dict[str, Any]]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    if not results:
-        return
-    if len(results) == 1:
-        path, result = results[0]
-        table = Table(title=escape(path.name), box=box.SIMPLE, show_header=False)
-        for field, value in result.items():
-            table.add_row(field, escape(_shown(field, value)))
-    else:
-        table = Table(box=box.SIMPLE)
-        for heading in ("File", "Slicer", "Time", "Filament", "Weight", "Height", "Layers", "Pictures"):
-            table.add_column(heading, justify="left" if heading in ("File", "Slicer") else "right")
-        for path, result in results:
-            table.add_row(*map(escape, _row(path, result)))
-    Console().print(table)
-
-
-def _row(path: Path, result: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        os.fsencode(path).decode("utf-8", "replace"),
-        f"{result['slicer']} {result['slicer_version']}",
-        _shown("estimated_time", result.get("estimated_time")),
-        f"{result['filament_total'] / 1000:.2f} m" if "filament_total" in result else "",
-        f"{result['filament_weight_total']:.1f} g" if "filament_weight_total" in result else "",
-        f"{result['object_height']:g} mm" if "object_height" in result else "",
-        str(result.get("layer_count", "")),
-        str(len(result.get("thumbnails", [])) or ""),
-    )
-
-
-def _shown(field: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if field == "estimated_time":
-        minutes = round(value / 60)
-        return f"{minutes // 60}h {minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
-    if field == "thumbnails":
-        return "\n".join(f"{item['width']}x{item['height']} {item['relative_path']}" for item in value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _with_complaints(scanned: Iterator[Scanned], complaints: list[str]) -> Iterator[Scanned]:
+    """Only what could be scanned; why the rest could not is noted."""
+    for item in scanned:
+        if item.complaint is not None:
+            complaints.append(item.complaint)
+        if item.facts is not None:
+            yield item

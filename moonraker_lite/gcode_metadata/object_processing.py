@@ -22,8 +22,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from moonraker_lite.gcode_metadata.model import PrintObject
 from moonraker_lite.gcode_metadata.object_sections import AlreadyDefined, Plan, find_style, measure, rewritten
-from moonraker_lite.gcode_metadata.outline import Point
 
 MARKER = b"; Pre-Processed for Cancel-Object support by moonraker_lite"
 _LOOKING, _MEASURING = 0.1, 0.8
@@ -38,22 +38,11 @@ class Outcome(Enum):
     TOO_MANY_OBJECTS = "too many objects"
 
 
-class FoundObject(msgspec.Struct, frozen=True):
-    """An object of a file. `name` as in EXCLUDE_OBJECT, `center` and the corners of `polygon` in mm.
-
-    `center` is None and `polygon` empty where nothing of it is printed.
-    """
-
-    name: str
-    center: Point | None
-    polygon: list[Point]
-
-
 class ProcessResult(msgspec.Struct, frozen=True):
-    """`objects` is empty unless the file was changed; one that was left alone has its own definitions or none."""
+    """`objects`, named as in EXCLUDE_OBJECT, is empty unless the file was changed: then it has its own or none."""
 
     outcome: Outcome
-    objects: list[FoundObject]
+    objects: list[PrintObject]
 
     @property
     def changed(self) -> bool:
@@ -100,7 +89,7 @@ def process(
     return ProcessResult(Outcome.PROCESSED, _objects(plan))
 
 
-def find_objects(path: str | os.PathLike[str]) -> list[FoundObject]:
+def find_objects(path: str | os.PathLike[str]) -> list[PrintObject]:
     """The objects that a file's labels tell of, without changing it. Empty where there is nothing to do for `process`.
 
     Reads the whole file.
@@ -126,9 +115,11 @@ def _plan(source: BinaryIO, size: int, report: Callable[[float], None]) -> Plan 
     return Outcome.TOO_MANY_OBJECTS if plan is None else plan
 
 
-def _objects(plan: Plan) -> list[FoundObject]:
+def _objects(plan: Plan) -> list[PrintObject]:
+    """Without centre and polygon where nothing is printed."""
     return [
-        FoundObject(name, plan.outlines[key].center(), plan.outlines[key].polygon()) for key, name in plan.names.items()
+        PrintObject(name, plan.outlines[key].center(), plan.outlines[key].polygon() or None)
+        for key, name in plan.names.items()
     ]
 
 

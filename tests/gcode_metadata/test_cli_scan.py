@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moonraker_lite.cli import scan as command
+from moonraker_lite.cli.scan_files import MANY_FILES
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "gcode"
 
@@ -108,7 +109,7 @@ def test_a_name_with_wildcards_is_a_name_first(gcodes: Path, capsys: pytest.Capt
 
 
 def test_many_files_without_a_terminal(gcodes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(command.MANY_FILES):
+    for number in range(MANY_FILES):
         shutil.copy(SAMPLES / "plain.gcode", gcodes / f"{number}.gcode")
     assert run(gcodes) == 0
-    assert len(json.loads(capsys.readouterr().out)) == command.MANY_FILES + 2
+    assert len(json.loads(capsys.readouterr().out)) == MANY_FILES + 2
