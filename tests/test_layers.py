@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "moonraker_lite"
 
 # Small modules at the top that everybody may use: they import nothing of the layers.
-SHARED = {"errors", "object_labels", "tasks", "redaction", "events", "datapath", "logs", "logfile"}
+SHARED = {"errors", "tasks", "redaction", "events", "datapath", "logs", "logfile"}
 ALLOWED = {
     "gcode_metadata": set(),
     "config": set(),

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from moonraker_lite.gcode_metadata.object_labels import STYLES, Mark, Names, Style
 from moonraker_lite.gcode_metadata.outline import Outline, arc_extremes
-from moonraker_lite.object_labels import STYLES, Mark, Names, Style
 
 BLOCK = 1024 * 1024
 MAX_OBJECTS = 500
