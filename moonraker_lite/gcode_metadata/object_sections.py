@@ -145,7 +145,8 @@ def rewritten(source: BinaryIO, plan: Plan, head: bytes) -> Iterator[tuple[int, 
         for place, lines in _insertions(offset, block, plan, sections, pattern, head):
             yield offset + place, block[position:place]
             if place == len(block) and not block.endswith(b"\n"):
-                yield done, plan.line_end + plan.line_end.join(lines)
+                # The last line has no end. It gets the shortest one, so that taking ours out gives the old file.
+                yield done, b"".join(b"\n" + line for line in lines)
             else:
                 yield offset + place, b"".join(line + plan.line_end for line in lines)
             position = place
