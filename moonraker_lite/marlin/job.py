@@ -37,6 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 HEATERS_OFF = 30.0
 # How long a print may take to end when the process ends.
 ENDING = 2.0
+# What `print_stats.message` says while the link to the printer is away.
+LINK_LOST = "link lost"
 
 # Runs a command that is not for the firmware as it stands; returns the lines to send instead of it.
 Execute = Callable[[Command], Awaitable[list[str]]]
@@ -61,6 +63,8 @@ class PrintJob:
         self.stats = PrintStats(machine.clock)
         # What `pause_resume` shows. It may be true without a print: PAUSE is remembered.
         self.paused = False
+        # The print waits for the link, and not for the user.
+        self.link_away = False
         self.path: Path | None = None
         self.size = 0
         self.gcodes = gcodes
@@ -79,6 +83,7 @@ class PrintJob:
         self._halted = asyncio.Event()
         # The script that asked for the pause has the turn until the head stands still.
         self._paused_by_script = False
+        self._pause_message = ""
         self._saved: Saved | None = None
         self._progress_at_end = 0.0
         turn.on_idle = self._wishes.wake.set
@@ -175,7 +180,8 @@ class PrintJob:
         if self.stats.state is not JobState.STANDBY:
             self.stats.reset(self.stats.filename)
         self._wishes.begin()
-        self.paused = False
+        self.paused = self.link_away = False
+        self._pause_message = ""
         self._saved = None
         self._streamer.begin(self.position)
         self._halted.clear()
@@ -191,6 +197,9 @@ class PrintJob:
         A script that calls this has the turn; the file being printed has not.
         """
         self.paused = True
+        if self.link_away:
+            self.request_pause()
+            return True
         if not self.printing:
             return False
         if asyncio.current_task() is self._task:
@@ -205,10 +214,24 @@ class PrintJob:
             self._paused_by_script = False
         return True
 
-    def request_pause(self) -> None:
-        """Ask for a pause without waiting for it."""
-        if self.printing and self._wishes.pause():
+    def request_pause(self, message: str = "") -> None:
+        """Ask for a pause without waiting for it; `message` tells the user why."""
+        if (self.printing or self.link_away) and self._wishes.pause():
             self.paused = True
+            self._pause_message = message
+
+    def link_lost(self) -> None:
+        """The link is away and its session is kept: what is under way is settled when it is back."""
+        if self.printing:
+            self.link_away = True
+            self.stats.transition(JobState.PAUSED, LINK_LOST)
+
+    def link_back(self) -> None:
+        """The firmware goes on where it was, and so does the print."""
+        if self.link_away and self.stats.state is JobState.PAUSED:
+            self.stats.transition(JobState.PRINTING)
+        self.link_away = False
+        self._wishes.wake.set()
 
     async def resume(self, send: Send) -> bool:
         """Restore what the pause saved, by `send`, and print on. Return False when nothing is paused."""
@@ -221,7 +244,9 @@ class PrintJob:
             return True
         if self._saved is not None:
             await self._saved.restore(self._machine, send)
-        if self.stats.state is JobState.PAUSED and self._wishes.current is Wish.PAUSE:
+        if self.link_away:
+            self._wishes.resume()
+        elif self.stats.state is JobState.PAUSED and self._wishes.current is Wish.PAUSE:
             self._halted.clear()
             self.stats.transition(JobState.PRINTING)
             self._wishes.resume()
@@ -370,7 +395,8 @@ class PrintJob:
         self._wishes.check()
         self._saved = Saved(self._machine)
         await self._park()
-        self.stats.transition(JobState.PAUSED)
+        self.stats.transition(JobState.PAUSED, self._pause_message)
+        self._pause_message = ""
         self._save_checkpoint()
         self._halted.set()
 
@@ -391,7 +417,8 @@ class PrintJob:
             await self._end_failed(self._wishes.failure)
             return
         try:
-            await self._wishes.unless_failed(self.cooling.without_waits(self._line.drained()))
+            if self._line.connected:
+                await self._wishes.unless_failed(self.cooling.without_waits(self._line.drained()))
             await self.cooling.switch_off(HEATERS_OFF)
         except Stopped:
             await self._end_failed(self._wishes.failure)

@@ -16,6 +16,7 @@ from moonraker_lite.marlin.protocol import (
     LineProtocol,
     LinkStats,
     LinkTrouble,
+    Resumed,
     State,
     Token,
 )
@@ -30,6 +31,8 @@ class MarlinLine:
 
     Every protocol event goes to `on_event`, in order, `Acknowledged` included; a command's future is resolved right
     after its event. `on_lost` is called once with a sentence when the link breaks; `connect` may be called again.
+    Where `keeps_session` says so at that moment, everything is kept as it stands (`suspended`), and `resume` goes on
+    with a firmware that was not reset meanwhile; `connect` or `close` give it up.
     `on_writable` is called whenever at least half of the queue is free after something was acknowledged: push job
     lines there with `stream`. The callbacks may call every method here except `close` and `connect`.
     """
@@ -42,10 +45,12 @@ class MarlinLine:
         on_event: Callable[[Event], None],
         on_lost: Callable[[str], None] | None = None,
         on_writable: Callable[[], None] | None = None,
+        keeps_session: Callable[[], bool] | None = None,
         protocol: LineProtocol | None = None,
     ) -> None:
         self.url = url
         self.baud = baud
+        self._keeps_session = keeps_session
         self._on_event = on_event
         self._on_lost = on_lost
         self._on_writable = on_writable
@@ -59,7 +64,8 @@ class MarlinLine:
         self._answers: dict[Token, asyncio.Future[tuple[str, ...]]] = {}
         self._drains: list[tuple[asyncio.Future[None], set[Token]]] = []
         self._writers: list[asyncio.Future[None]] = []
-        self._shaking: asyncio.Future[None] | None = None
+        self._shaking: asyncio.Future[bool] | None = None
+        """The end of a handshake; True when the old session goes on."""
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 
@@ -72,6 +78,38 @@ class MarlinLine:
         self._protocol.connected(self._loop.time())
         await self._handshake(timeout)
 
+    async def resume(self) -> bool:
+        """Open the link of a suspended session again and find out what the firmware has executed meanwhile.
+
+        True: the session goes on, nothing is lost and nothing will be executed twice. False: the handshake of a new
+        session is done, because the board was reset meanwhile (`FirmwareReset` was told), or because nobody wanted the
+        old one any more. It waits for as long as the link stays open: opening it once more could reset the board.
+
+        LinkError: cannot be opened; the session stays suspended. LineError: it was lost again (and stays suspended),
+        or the firmware halted.
+        """
+        if not self.suspended:
+            raise LineError("There is no session that could go on")
+        self._loop = asyncio.get_running_loop()
+        link = self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost)
+        shaking = self._shaking = self._loop.create_future()
+        self._protocol.resume(self._loop.time())
+        self._pump()
+        try:
+            return await shaking
+        except asyncio.CancelledError:
+            if self._link is link:
+                self._end("The line to the printer was closed", keep=True)
+            raise
+        finally:
+            if self._shaking is shaking:
+                self._shaking = None
+
+    @property
+    def suspended(self) -> bool:
+        """The link is lost and the session is kept for `resume`."""
+        return self._link is None and self._protocol.state is State.SUSPENDED
+
     async def restart(self, timeout: float = 30.0) -> None:
         """Drop everything queued and shake hands again on the same link. LineError as `connect`."""
         if self._link is None or self._loop is None:
@@ -81,11 +119,12 @@ class MarlinLine:
         await self._handshake(timeout)
 
     async def _handshake(self, timeout: float) -> None:
-        assert self._shaking is not None
+        shaking = self._shaking
+        assert shaking is not None
         self._pump()
         try:
             async with asyncio.timeout(timeout):
-                await self._shaking
+                await shaking
         except (asyncio.CancelledError, LineError):
             await self.close()
             raise
@@ -95,13 +134,14 @@ class MarlinLine:
                 f"No printer answers at {self.url} within {timeout:g} s: check port and baud rate"
             ) from None
         finally:
-            self._shaking = None
+            if self._shaking is shaking:
+                self._shaking = None
 
     async def close(self) -> None:
         """End the link and the timer; open futures get LineError. Idempotent."""
         self._end("The line to the printer was closed")
 
-    def _end(self, message: str) -> None:
+    def _end(self, message: str, *, keep: bool = False) -> None:
         link, self._link = self._link, None
         if link is not None:
             link.close()
@@ -109,6 +149,8 @@ class MarlinLine:
             if handle is not None:
                 handle.cancel()
         self._timer = self._flush_due = None
+        if keep and self._protocol.suspend():
+            return
         self._fail(self._protocol.disconnected(), message)
         self._fail(tuple(self._answers), message)
         self._fail_waiters(message)
@@ -119,7 +161,7 @@ class MarlinLine:
         shaking = self._shaking
         if shaking is not None and not shaking.done():
             shaking.set_exception(LineError(message))
-        self._end(message)
+        self._end(message, keep=self._keeps_session is not None and self._keeps_session())
         if self._on_lost is not None:
             self._on_lost(message)
 
@@ -158,6 +200,8 @@ class MarlinLine:
         return token
 
     def _why_not(self) -> str:
+        if self.suspended:
+            return "The connection to the printer was lost: the print waits until it is there again"
         if self._link is None:
             return "The printer is not connected"
         if self._protocol.state is State.HALTED:
@@ -183,7 +227,7 @@ class MarlinLine:
 
     async def drained(self) -> None:
         """Wait until everything queued so far has been acknowledged. LineError when the session is lost."""
-        if self._link is None or self._loop is None:
+        if (self._link is None and not self.suspended) or self._loop is None:
             raise LineError(self._why_not())
         tokens = set(self._protocol.unacknowledged())
         if tokens:
@@ -193,7 +237,7 @@ class MarlinLine:
 
     async def writable(self) -> None:
         """Wait until at least half of the queue is free. LineError when the session is lost."""
-        if self._link is None or self._loop is None:
+        if (self._link is None and not self.suspended) or self._loop is None:
             raise LineError(self._why_not())
         if self._protocol.can_accept() < self._half:
             free: asyncio.Future[None] = self._loop.create_future()
@@ -264,9 +308,13 @@ class MarlinLine:
                     writer.set_result(None)
 
     def _react(self, event: Event) -> None:
-        if isinstance(event, Connected):
+        if isinstance(event, Resumed) and self._keeps_session is not None and not self._keeps_session():
+            # What was queued must not be executed: the print was given up meanwhile.
+            assert self._loop is not None
+            self._fail(self._protocol.reset(self._loop.time()), "The print was given up")
+        elif isinstance(event, Connected | Resumed):
             if self._shaking is not None and not self._shaking.done():
-                self._shaking.set_result(None)
+                self._shaking.set_result(isinstance(event, Resumed))
         elif isinstance(event, FirmwareReset):
             self._fail(event.unacknowledged, "The printer was reset")
             self._fail_waiters("The printer was reset")

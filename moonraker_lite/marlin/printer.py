@@ -92,7 +92,13 @@ class Printer:
         self._read_config()
         self.console = Console(output)
         self.status = HostStatus(self.console)
-        self._line = make_line(options.serial, options.baud, on_event=self._on_event, on_lost=self._on_lost)
+        self._line = make_line(
+            options.serial,
+            options.baud,
+            on_event=self._on_event,
+            on_lost=self._on_lost,
+            keeps_session=lambda: self.job.running,
+        )
         self._session = Session(
             self._line,
             self.machine,
@@ -102,6 +108,7 @@ class Printer:
             make_safe=self._make_safe,
             restart_clients=restart_clients,
             reset_board=reset_board,
+            link_back=self._on_link_back,
         )
         self.turn = ScriptTurn()
         self.interpreter = Interpreter(self.machine, self.console, self._line, self.turn, self._check_ready)
@@ -209,9 +216,18 @@ class Printer:
 
     def _on_lost(self, reason: str) -> None:
         message = f"Lost the connection to the printer: {reason}"
+        if self._line.suspended:
+            self.job.link_lost()
+            self.console.error(f"{message}\nThe print waits for it")
+            self._session.end(Begin.RESUME)
+            return
         self.job.fail(message)
         self.status.transition(HostState.SHUTDOWN, f"{message}\nTrying to connect again.\n")
         self._session.end(Begin.CONNECT)
+
+    def _on_link_back(self) -> None:
+        self.console.info("The printer is there again and has not been reset: the print goes on")
+        self.job.link_back()
 
     def _on_event(self, event: Event) -> None:
         if type(event) is Acknowledged:
@@ -231,6 +247,8 @@ class Printer:
             if not event.recoverable:
                 self.job.fail(event.message)
                 self._session.end(Begin.SHAKE_HANDS)
+            elif event.storm:
+                self.job.request_pause(event.message)
 
     def _on_line(self, text: str) -> None:
         if (report := parse_temperatures(text)) is not None:

@@ -14,6 +14,7 @@ from moonraker_lite.marlin.line_driver import MarlinLine
 from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.settings_report import parse_feedrate, parse_flow
 from moonraker_lite.marlin.state import Machine
+from moonraker_lite.marlin.waiting import unless_set
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Begin(enum.Enum):
     """How the next session begins."""
 
     CONNECT = "connect"
+    RESUME = "go on behind a lost link"
     SHAKE_HANDS = "shake hands again"
     RESTART = "restart"
     RESET_BOARD = "reset the board"
@@ -73,6 +75,7 @@ class Begin(enum.Enum):
 class Session:
     """Owns the order of events between the firmware and us. `run` is the task that keeps it up.
 
+    `link_back` is called when the firmware goes on behind a lost link;
     `end_job` ends a print before a restart; `make_safe` is called when a printer has been found, for what an earlier
     session had to leave undone; `restart_clients` closes all API connections, as klippy's RESTART does;
     `reset_board` presses the reset button, where there is one that we can reach.
@@ -89,6 +92,7 @@ class Session:
         make_safe: Callable[[], Awaitable[None]],
         restart_clients: Callable[[], None],
         reset_board: Callable[[], None] | None,
+        link_back: Callable[[], None],
     ) -> None:
         self._line = line
         self._machine = machine
@@ -98,6 +102,7 @@ class Session:
         self._make_safe = make_safe
         self._restart_clients = restart_clients
         self._reset_board = reset_board
+        self._link_back = link_back
         self._next = Begin.CONNECT
         self._over = asyncio.Event()
         # The firmware is being asked what it is: its lines are for `learn`.
@@ -138,10 +143,8 @@ class Session:
             except Exception as error:  # boundary: without this task the printer would be lost for good
                 if not isinstance(error, HostError | TimeoutError | OSError):
                     _LOGGER.exception("The session with the firmware failed")
-                message = error.message if isinstance(error, HostError) else str(error) or type(error).__name__
-                self._status.transition(HostState.ERROR, f"{message}\nTrying again. {HINT}")
-                await self._line.close()
-                if self._next is Begin.CONNECT:
+                await self._failed(error)
+                if self._next in (Begin.CONNECT, Begin.RESUME):
                     # The link was lost again; only a wish of the user cuts the waiting short.
                     self._over.clear()
                 with suppress(TimeoutError):
@@ -154,8 +157,35 @@ class Session:
                 self._status.transition(HostState.READY, READY)
             await self._over.wait()
 
+    async def _failed(self, error: Exception) -> None:
+        message = error.message if isinstance(error, HostError) else str(error) or type(error).__name__
+        if self._line.suspended:
+            # A print waits for the printer, and its state is no error.
+            _LOGGER.info("The link to the printer is away: %s", message)
+            if self._next is Begin.CONNECT:
+                self._next = Begin.RESUME
+            return
+        self._status.transition(HostState.ERROR, f"{message}\nTrying again. {HINT}")
+        await self._line.close()
+
+    async def _resume(self) -> None:
+        """Go on with a session whose link was lost, until that is wanted no longer. Raise as `MarlinLine.resume`."""
+        if not self._line.suspended:
+            self.end(Begin.CONNECT)
+            return
+        resuming = asyncio.ensure_future(self._line.resume())
+        if not await unless_set(resuming, self._over):
+            return
+        if resuming.result():
+            self._link_back()
+        elif not self._over.is_set():
+            self.end(Begin.BOARD_WAS_RESET)
+
     async def _begin(self, begin: Begin) -> None:
         """Raise LinkError or LineError when no session can be had."""
+        if begin is Begin.RESUME:
+            await self._resume()
+            return
         if begin in (Begin.RESTART, Begin.RESET_BOARD):
             await self._end_job()
             self._begin_anew()

@@ -22,7 +22,7 @@ from tests.marlin_host.raw_client import RawClient
 class Rig:
     """One printer behind its API socket. `line` is the fake, `board` the virtual printer, where there is one."""
 
-    def __init__(self, folder: Path, board: VirtualPrinter | None, settings: PrinterSettings) -> None:
+    def __init__(self, folder: Path, board: VirtualPrinter | None, settings: PrinterSettings, url: str = "") -> None:
         self.folder = folder
         self.gcodes = folder / "gcodes"
         self.gcodes.mkdir(exist_ok=True)
@@ -32,9 +32,11 @@ class Rig:
         self.server = ApiServer(
             self.socket, lambda *call: self.endpoints.handle(*call), lambda c: self.endpoints.client_left(c)
         )
-        extra: dict[str, Any] = {"reset_board": board.reset} if board else {"make_line": FakeLine}
+        extra: dict[str, Any] = {"reset_board": board.reset} if board else {} if url else {"make_line": FakeLine}
         self.printer = Printer(
-            PrinterOptions(folder / "gcodes", board.path if board else "fake", 115200, folder / "state", settings),
+            PrinterOptions(
+                folder / "gcodes", board.path if board else url or "fake", 115200, folder / "state", settings
+            ),
             output=self.server.output,
             restart_clients=self.server.close_clients,
             **extra,
@@ -101,11 +103,15 @@ async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     rigs: list[Rig] = []
 
     async def make(
-        board: VirtualPrinter | None = None, settings: PrinterSettings | None = None, *, start: bool = True
+        board: VirtualPrinter | None = None,
+        settings: PrinterSettings | None = None,
+        *,
+        start: bool = True,
+        url: str = "",
     ) -> Rig:
         folder = tmp_path / f"printer{len(rigs)}"
         folder.mkdir()
-        rig = Rig(folder, board, settings or PrinterSettings())
+        rig = Rig(folder, board, settings or PrinterSettings(), url)
         rigs.append(rig)
         if start:
             await rig.start()

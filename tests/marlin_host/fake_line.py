@@ -66,7 +66,9 @@ class FakeLine:
         *,
         on_event: Callable[[Event], None],
         on_lost: Callable[[str], None] | None = None,
+        keeps_session: Callable[[], bool] | None = None,
     ) -> None:
+        self.suspended = False
         self.sent: list[str] = []
         self.emergencies: list[str] = []
         self.hold = False

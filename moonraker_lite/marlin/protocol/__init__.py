@@ -11,6 +11,7 @@ from moonraker_lite.marlin.protocol.events import (
     Line,
     LinkTrouble,
     Resent,
+    Resumed,
     Token,
 )
 from moonraker_lite.marlin.protocol.stats import LinkStats
@@ -27,6 +28,7 @@ __all__ = [
     "LinkStats",
     "LinkTrouble",
     "Resent",
+    "Resumed",
     "State",
     "Token",
 ]

@@ -18,6 +18,7 @@ from moonraker_lite.marlin.protocol.events import (
     FirmwareReset,
     Line,
     LinkTrouble,
+    Resumed,
     Token,
 )
 from moonraker_lite.marlin.protocol.handshake import Handshake, Step
@@ -39,6 +40,10 @@ class State(enum.Enum):
     """No link."""
     SHAKING = "shaking hands"
     RUNNING = "running"
+    SUSPENDED = "link lost"
+    """No link, but the session is kept: the firmware may still be counting our lines."""
+    RESUMING = "resuming"
+    """The link is open again, and the firmware was asked what it has."""
     HALTED = "halted"
     """The firmware was killed: only its reset helps."""
     LOST = "lost"
@@ -107,6 +112,29 @@ class LineProtocol:
         self._state = State.CLOSED
         return tokens
 
+    def suspend(self) -> bool:
+        """The link is gone, but everything is kept for `resume`. False where there is nothing worth keeping."""
+        if self._state is State.SUSPENDED:
+            return True
+        if not self._active:
+            return False
+        self._state = State.SUSPENDED
+        self._raw.clear()
+        self._swallow = False
+        self._error = None
+        self._session.lose_link(self._later)
+        return True
+
+    def resume(self, now: float) -> None:
+        """The link is open again, after `suspend`. `Resumed` follows when the firmware has said what it has; where it
+        was reset meanwhile, `FirmwareReset` and `Connected` as always. Until then nothing but the question is sent."""
+        if self._state is not State.SUSPENDED:
+            raise ValueError("No session was suspended")
+        self._state = State.RESUMING
+        self._splitter.clear()
+        self._raw.clear()
+        self._session.find_out(now, self._raw)
+
     def send(self, command: str, now: float, *, emergency: bool = False) -> Token:
         """Queue one command, stripped of comments. Emergency ones (M112, M108, M410, M876) overtake and go unnumbered.
 
@@ -124,7 +152,7 @@ class LineProtocol:
             body = body.replace(b"M110", b"M 110")
         if emergency:
             self._token += 1
-            if self._state in (State.CLOSED, State.HALTED, State.LOST):
+            if self._state in (State.CLOSED, State.SUSPENDED, State.HALTED, State.LOST):
                 self._raw.append(b"\n%b\n" % fit(body, 0))
                 self._later.append(Acknowledged(self._token))
                 return self._token
@@ -146,7 +174,7 @@ class LineProtocol:
 
     def can_accept(self) -> int:
         """How many more commands may be queued without exceeding the bounded queue; 0 while the firmware is halted."""
-        if self._state in (State.HALTED, State.LOST):
+        if self._state in (State.HALTED, State.LOST, State.SUSPENDED):
             return 0
         return max(self._queue_size - len(self._queue), 0)
 
@@ -156,15 +184,19 @@ class LineProtocol:
         for raw in self._splitter.feed(data):
             if raw:
                 self._on_reply(interpret(raw), now, events)
+        if self._state is State.RESUMING:
+            self._look_whether_resumed(events)
         return events
 
     def tick(self, now: float) -> list[Event]:
         """Time has passed: timeouts, probes, repeats."""
         events = self._take_later()
-        if self._state is State.RUNNING:
+        if self._active:
             deadline = self._session.deadline()
             if deadline is not None and now >= deadline:
                 self._session.ask(now, self._raw, events)
+                if self._state is State.RESUMING:
+                    self._look_whether_resumed(events)
         elif self._state is State.SHAKING and now >= self._handshake.due:
             self._go_on_shaking(now, events)
         return events
@@ -173,7 +205,7 @@ class LineProtocol:
         """When `tick` must be called at the latest; None = only after the next bytes or command."""
         if self._later:
             return 0.0
-        if self._state is State.RUNNING:
+        if self._active:
             return self._session.deadline()
         return self._handshake.due if self._state is State.SHAKING else None
 
@@ -205,7 +237,12 @@ class LineProtocol:
     @property
     def usable(self) -> bool:
         """Commands are, or after the handshake will be, sent: neither closed nor halted nor lost."""
-        return self._state in (State.SHAKING, State.RUNNING)
+        return self._state in (State.SHAKING, State.RUNNING, State.RESUMING)
+
+    @property
+    def _active(self) -> bool:
+        """There is a session, and a link to its firmware."""
+        return self._state is State.RUNNING or self._state is State.RESUMING
 
     @property
     def ready(self) -> bool:
@@ -294,6 +331,11 @@ class LineProtocol:
         self._state = State.RUNNING
         events.append(Connected())
 
+    def _look_whether_resumed(self, events: list[Event]) -> None:
+        if self._session.found_out():
+            self._state = State.RUNNING
+            events.append(Resumed())
+
     def _boot(self, now: float, events: list[Event]) -> None:
         """The board boots: what was sent is lost."""
         if self._state is State.SHAKING:
@@ -324,7 +366,7 @@ class LineProtocol:
             if reply.text:
                 events.append(Line(decode(reply.line)))
                 self._session.reply(reply.text)
-            if self._state is State.RUNNING:
+            if self._active:
                 self._on_ok(reply, now, events)
             elif self._state is State.SHAKING:
                 self._on_handshake_ok(reply, now, events)
@@ -400,7 +442,7 @@ class LineProtocol:
         line = reply.line
         if line[:5] == b"echo:":
             self._echo = reply.text[5:].strip()
-            if line[:21] == b"echo:Unknown command:" and self._state is State.RUNNING:
+            if line[:21] == b"echo:Unknown command:" and self._active:
                 command = line.partition(b'"')[2].rpartition(b'"')[0]
                 self._swallow = self._session.unknown(command, now) or self._swallow
         elif line[:14] == b"FIRMWARE_NAME:":
@@ -432,7 +474,7 @@ class LineProtocol:
                 else:
                     self._handshake.refused(now)
             return
-        if self._state is not State.RUNNING:
+        if not self._active:
             return
         verdict = self._session.resend(number, reason, now, events, paired=paired)
         if verdict is Verdict.RESET:

@@ -16,6 +16,10 @@ class Connected(Event, frozen=True):
     """The handshake is done: the firmware counts our line numbers from 1. Commands flow from here on."""
 
 
+class Resumed(Event, frozen=True):
+    """The link was away, and the firmware has gone on counting our lines: what it lacks is sent now, and the rest."""
+
+
 class Acknowledged(Event, frozen=True):
     """The firmware has executed the command (a move: has it in its planner).
 
@@ -69,10 +73,12 @@ class Fatal(Event, frozen=True):
 class LinkTrouble(Event, frozen=True):
     """The line is so bad that somebody should know (resend storm, silence). The protocol goes on trying, slowly.
 
+    `storm`: too many lines have to be sent again; a print should pause until somebody has looked at the cable.
     `recoverable` is False when the firmware's line numbers contradict ours: then the tokens in `unacknowledged` were
     dropped, and only a `reset` helps.
     """
 
     message: str
     recoverable: bool = True
+    storm: bool = False
     unacknowledged: tuple[Token, ...] = ()

@@ -96,6 +96,12 @@ class SentLines:
         self.bytes_out = 0
         self.acked = min(self.acked, number - 1)
 
+    def assume_sent(self) -> None:
+        """Nobody knows what of the bound lines has arrived; all of them may have."""
+        self.cursor = self.next
+        self.base = self.next - 1
+        self.bytes_out = 0
+
     def make_solid(self, number: int) -> None:
         """Accepted for certain up to `number`; lines far enough behind are forgotten."""
         if number <= self.solid:

@@ -60,14 +60,18 @@ class Pace:
         self.number = None
         self.tries = 0
 
-    def repeat(self, number: int) -> float:
-        """The firmware asks for `number`. Seconds to wait before it goes out again."""
-        self._resends += 1
+    def slow_down(self) -> None:
+        """One line at a time, until the line has shown that it is clean."""
         if self.window > 1:
             self._needed = min(self._needed * 2, LONGEST_CLEAN_RUN)
         self.window = 1
         self._clean = 0
         self.noisy = True
+
+    def repeat(self, number: int) -> float:
+        """The firmware asks for `number`. Seconds to wait before it goes out again."""
+        self._resends += 1
+        self.slow_down()
         if number != self.number:
             self.number = number
             self.tries = 0

@@ -29,6 +29,9 @@ MEASURABLE = 0.001
 CONTRADICTIONS = 3
 """So often the firmware may ask for an impossible line before it is believed."""
 
+FURTHEST_BACK = 64
+"""No firmware holds so many lines: who has acknowledged them and asks for line 1 has been reset."""
+
 _MARK = b"M105"
 
 
@@ -75,6 +78,8 @@ class Session:
         self._planner_filled = False
         self._too_soon = 0.0
         """Round trip of an `ok` that was not believed because it came too soon; 0 = none."""
+        self._returning = False
+        """The link was away: nothing is taken for granted until the firmware has answered."""
         self._late = 0
         """Lines that were behind a damaged one and have not asked for it yet."""
         self._settling = 0.0
@@ -305,6 +310,9 @@ class Session:
         self.health.requests += 1
         if not sent.solid < number <= sent.next or number < sent.oldest:
             return self._contradicted(number, now)
+        if number == 1 and sent.reported > (1 if self._returning else FURTHEST_BACK):
+            # Nothing of what it had is left: it was reset, and its banner was lost.
+            return self._contradicted(number, now)
         self._contradictions = 0
         blocked = self.silence.may_block(sent.lines.get(sent.acked + 1))
         probing, self._probe = self._probe is not None, None
@@ -332,7 +340,7 @@ class Session:
         events.append(Resent(number, reason))
         trouble = self.pace.trouble()
         if trouble is not None:
-            events.append(LinkTrouble(trouble))
+            events.append(LinkTrouble(trouble, storm=True))
         return Verdict.FINE
 
     def _asks_late(self, reason: str, now: float) -> bool:
@@ -417,6 +425,35 @@ class Session:
         complaint = self.silence.complaint(sent.lines.get(sent.acked + 1), now)
         if complaint is not None:
             events.append(LinkTrouble(complaint))
+
+    def lose_link(self, events: list[Event]) -> None:
+        """Nothing can be sent or heard for a while."""
+        self.settle_extras(events)
+        self._probe = None
+        self._ask_soon = False
+
+    def find_out(self, now: float, out: list[bytes]) -> None:
+        """The link is open again: ask what the firmware has. The answer is `ok T:` (everything), or the line it lacks,
+        as after any silence. The newline ends what stands half in its buffer."""
+        self._returning = True
+        self._contradictions = 0
+        self.silence.restart(now)
+        self.pace.slow_down()
+        self.pace.arrived()
+        self.hold_until = 0.0
+        self.sent.assume_sent()
+        self._probe_heard = False
+        line = self._bind_mark(now)
+        self._probe = line.number
+        self.health.lines += 1
+        out += (b"\n", self.sent.pass_on(line, now))
+
+    def found_out(self) -> bool:
+        """The question of `find_out` has been answered."""
+        if self._probe is not None or self._ask_soon:
+            return False
+        self._returning = False
+        return True
 
     def _question(self, now: float) -> Sent:
         """The M105 to ask with. One that waits to be repeated will do, unless it was of no use a moment ago: the

@@ -36,6 +36,12 @@ class Silence:
         """Nothing was to be expected until now."""
         self.since = self._answered_at = now
 
+    def restart(self, now: float) -> None:
+        """The link was away: how long the firmware has been silent, and what it was busy with, is not known."""
+        self.since = self._answered_at = now
+        self.asked = 1
+        self.is_busy = self._told = False
+
     def heard(self, now: float) -> None:
         """The firmware lives, though it has acknowledged nothing."""
         self.since = self._answered_at = now

@@ -86,6 +86,11 @@ class VirtualPrinter:
     async def start(self) -> None:
         """Open the pty and boot. OSError: no pty, or the link cannot be made."""
         self._loop = asyncio.get_running_loop()
+        self._open_port()
+        self.board.power_on(self._loop.time())
+        self._poll()
+
+    def _open_port(self) -> None:
         self._fd, slave = os.openpty()
         try:
             tty.setraw(slave)
@@ -95,8 +100,6 @@ class VirtualPrinter:
         os.set_blocking(self._fd, False)
         if self._link_path is not None:
             self._make_link(self._link_path)
-        self.board.power_on(self._loop.time())
-        self._poll()
 
     def _make_link(self, link: str) -> None:
         if os.path.islink(link):
@@ -110,8 +113,25 @@ class VirtualPrinter:
             self.board.power_on(self._loop.time())
             self._serve()
 
+    def unplug(self) -> None:
+        """Pull the cable: the port is gone, the board goes on with what it has."""
+        assert self._loop is not None
+        self._close_port()
+
+    def plug_in(self) -> None:
+        """Put the cable back: another pty under the same `link_path`; what was said meanwhile nobody has heard."""
+        assert self._loop is not None
+        now = self._loop.time()
+        self.board.advance(now)
+        self.board.take_output(now)
+        self._open_port()
+        self._poll()
+
     async def close(self) -> None:
         """Close the pty and end all timers. Idempotent."""
+        self._close_port()
+
+    def _close_port(self) -> None:
         if self._fd < 0 or self._loop is None:
             return
         self._loop.remove_reader(self._fd)
@@ -122,6 +142,8 @@ class VirtualPrinter:
         self._timer = self._poll_timer = None
         os.close(self._fd)
         self._fd = -1
+        self._open = self._reading = False
+        self._unread = b""
         if self._link_path is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._link_path)

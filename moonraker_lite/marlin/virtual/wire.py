@@ -150,6 +150,8 @@ class SimulatedLine:
         """On the wire: arrival time, order, to the firmware, bytes."""
         self._order = 0
         self._line_free = [0.0, 0.0]
+        self._away_until = 0.0
+        """When the link is there again; 0 = it is there."""
 
     def run(self, commands: Iterable[str], *, limit: float = 1e6, until: Callable[[], bool] | None = None) -> None:
         """Shake hands, then as `go_on`."""
@@ -212,15 +214,33 @@ class SimulatedLine:
         """From now on other faults."""
         self.faults = Faults(plan)
 
+    def cut_link(self, seconds: float) -> None:
+        """The link goes away for so long. Some of what is under way to the firmware still arrives, of the rest nothing;
+        what the firmware says meanwhile nobody hears."""
+        if not self.protocol.suspend():
+            return
+        self._away_until = self.now + seconds
+        arriving = sorted(event for event in self._events if event[2])
+        arriving = arriving[: self.faults.random.randint(0, len(arriving))]
+        if arriving:
+            time, order, to_firmware, piece = arriving.pop()
+            arriving.append((time, order, to_firmware, piece[: self.faults.random.randint(0, len(piece))]))
+        self._events = arriving
+        heapq.heapify(self._events)
+
     def _step(self) -> list[Event]:
         """Go to the next happening."""
         deadline = self.protocol.next_deadline()
         arrival = self._events[0][0] if self._events else None
         due = self.firmware.due
-        times = [time for time in (deadline, arrival, due) if time is not None]
+        times = [time for time in (deadline, arrival, due, self._away_until or None) if time is not None]
         if not times:
             raise TimeoutError("deadlock: nothing is on the wire and nobody waits")
         self.now = max(self.now, min(times))
+        if self._away_until and self.now >= self._away_until:
+            self._away_until = 0.0
+            self.protocol.resume(self.now)
+            return []
         if arrival is not None and arrival <= self.now:
             _, _, to_firmware, data = heapq.heappop(self._events)
             if not to_firmware:
@@ -244,6 +264,8 @@ class SimulatedLine:
     def _transmit(self, data: bytes, *, to_firmware: bool) -> None:
         if to_firmware:
             data = self.faults.incoming(data)
+        elif self._away_until:
+            return
         for piece in self._chunker(data, self.faults.random):
             start = max(self.now, self._line_free[to_firmware])
             end = start + len(piece) / self._rate if self._rate else start
