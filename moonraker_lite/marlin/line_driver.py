@@ -92,7 +92,8 @@ class MarlinLine:
             raise LineError("There is no session that could go on")
         self._loop = asyncio.get_running_loop()
         link = self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost)
-        shaking = self._shaking = self._loop.create_future()
+        shaking: asyncio.Future[bool] = self._loop.create_future()
+        self._shaking = shaking
         self._protocol.resume(self._loop.time())
         self._pump()
         try:

@@ -97,7 +97,7 @@ class Printer:
             options.baud,
             on_event=self._on_event,
             on_lost=self._on_lost,
-            keeps_session=lambda: self.job.running,
+            keeps_session=self._wants_link,
         )
         self._session = Session(
             self._line,
@@ -224,6 +224,10 @@ class Printer:
         self.job.fail(message)
         self.status.transition(HostState.SHUTDOWN, f"{message}\nTrying to connect again.\n")
         self._session.end(Begin.CONNECT)
+
+    def _wants_link(self) -> bool:
+        """A print is worth waiting for the link and for the firmware that knows where it stands."""
+        return self.job.running
 
     def _on_link_back(self) -> None:
         self.console.info("The printer is there again and has not been reset: the print goes on")

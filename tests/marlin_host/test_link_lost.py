@@ -58,6 +58,10 @@ async def stats(client: RawClient) -> tuple[Any, Any]:
     return status["state"], status["message"]
 
 
+async def beyond(rig: Rig, share: float) -> None:
+    await rig.wait_until(lambda: rig.printer.job.progress > share)
+
+
 async def lost(rig: Rig) -> None:
     await rig.wait_until(lambda: rig.printer.job.link_away)
 
@@ -66,7 +70,7 @@ async def test_the_print_goes_on(make_rig: MakeRig, make_board: MakeBoard) -> No
     board = await make_board(faults="seed=7,corrupt=0.02,lose_ok=0.002")
     rig, client, mark = await printing(make_rig, board, moves(3000))
     for share in (0.1, 0.4, 0.7):
-        await rig.wait_until(lambda share=share: rig.printer.job.progress > share)
+        await beyond(rig, share)
         board.unplug()
         await lost(rig)
         assert await stats(client) == ("paused", "link lost")
@@ -89,7 +93,7 @@ async def test_a_socket_that_drops(make_rig: MakeRig, tmp_path: Path, monkeypatc
         mark = len(board.board.executed)
         await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
         for share in (0.2, 0.5, 0.8):
-            await rig.wait_until(lambda share=share: rig.printer.job.progress > share)
+            await beyond(rig, share)
             board.drop()
         assert await rig.job_ends() == "complete"
         executed = [line.decode() for line in list(board.board.executed)[mark:]]
@@ -103,7 +107,7 @@ async def test_a_socket_that_drops(make_rig: MakeRig, tmp_path: Path, monkeypatc
 async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: MakeBoard) -> None:
     board = await make_board(speed=1.0)
     rig, client, _ = await printing(make_rig, board, moves(2000))
-    await rig.wait_until(lambda: rig.printer.job.progress > 0.005)
+    await beyond(rig, 0.005)
     board.unplug()
     await lost(rig)
     board.reset()
@@ -118,7 +122,7 @@ async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: M
 async def test_a_cancel_while_the_link_is_away(make_rig: MakeRig, make_board: MakeBoard) -> None:
     board = await make_board(speed=1.0)
     rig, client, _ = await printing(make_rig, board, ["M104 S200", *moves(2000)])
-    await rig.wait_until(lambda: rig.printer.job.progress > 0.005)
+    await beyond(rig, 0.005)
     board.unplug()
     await lost(rig)
     await client.script("CANCEL_PRINT")
@@ -131,7 +135,7 @@ async def test_a_cancel_while_the_link_is_away(make_rig: MakeRig, make_board: Ma
 async def test_a_pause_while_the_link_is_away(make_rig: MakeRig, make_board: MakeBoard) -> None:
     board = await make_board()
     rig, client, mark = await printing(make_rig, board, moves(3000))
-    await rig.wait_until(lambda: rig.printer.job.progress > 0.1)
+    await beyond(rig, 0.1)
     board.unplug()
     await lost(rig)
     await client.script("PAUSE")
@@ -148,7 +152,7 @@ async def test_a_pause_while_the_link_is_away(make_rig: MakeRig, make_board: Mak
 async def test_commands_are_refused_while_the_link_is_away(make_rig: MakeRig, make_board: MakeBoard) -> None:
     board = await make_board(speed=1.0)
     rig, client, _ = await printing(make_rig, board, moves(2000))
-    await rig.wait_until(lambda: rig.printer.job.progress > 0.005)
+    await beyond(rig, 0.005)
     board.unplug()
     await lost(rig)
     answer = await client.call("gcode/script", script="G28")

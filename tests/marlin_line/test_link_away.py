@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,11 @@ from moonraker_lite.marlin.protocol import (
 from moonraker_lite.marlin.virtual.faults import FaultPlan
 from moonraker_lite.marlin.virtual.wire import BareFirmware, Chunker, SimulatedLine, ragged, single, whole
 from tests.marlin_line.dialogue import TEMPERATURES, Dialogue
+
+
+def reached(line: SimulatedLine, goal: int) -> bool:
+    return len(line.acknowledged) >= goal
+
 
 WIRES = st.sampled_from([(whole, None), (whole, 4), (single, None), (single, 4), (ragged, 1)])
 
@@ -69,7 +75,7 @@ def test_the_print_goes_on_where_it_was(
     goal = 0
     for after, away in cuts:
         goal = min(goal + after, len(commands))
-        line.go_on(source, until=lambda goal=goal: len(line.acknowledged) >= goal)
+        line.go_on(source, until=partial(reached, line, goal))
         line.cut_link(away)
         line.go_on(source, until=lambda: protocol.ready)
     line.go_on(source, until=lambda: len(line.acknowledged) == len(commands))
