@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from moonraker_lite.marlin.protocol.incoming import speaks_of_the_line
 from moonraker_lite.marlin.replies import HostAction, ReplyKind, classify, parse_error, parse_host_action
 
 _LOGGER = logging.getLogger(__name__)
@@ -13,8 +14,6 @@ _LOGGER = logging.getLogger(__name__)
 _SILENT = frozenset(
     {ReplyKind.OK, ReplyKind.RESEND, ReplyKind.BUSY, ReplyKind.TEMPERATURE, ReplyKind.WAIT, ReplyKind.START}
 )
-# Each request of the firmware to repeat a line holds at least two of these: a damaged one is still known by the other.
-_LINE_SIGNS = ("checksum", "line number", "last line")
 
 
 def complaint(line: str) -> str | None:
@@ -22,8 +21,7 @@ def complaint(line: str) -> str | None:
     error = parse_error(line)
     if error is None:
         return None
-    lower = error.lower()
-    return "" if any(sign in lower for sign in _LINE_SIGNS) else error
+    return "" if speaks_of_the_line(error.encode()) else error
 
 
 class Console:

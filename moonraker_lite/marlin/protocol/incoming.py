@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 from moonraker_lite.marlin.protocol.wire import first_number
 
@@ -100,6 +101,10 @@ _BOOT_SIGNS = frozenset(
 )
 _HALTS = (b"kill()", b"halted", b"system stopped", b"KILLED")
 _NOISE = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
+# How other firmwares than Marlin (Repetier, older forks, OctoPrint's virtual printer) speak of a damaged line.
+_DAMAGED = re.compile(
+    rb"checksum|line ?number|last line|format error|expected line (?P<expected>[0-9]{1,9})", re.IGNORECASE
+)
 _AFTER_OK = (b" ", b"\t", b".", b":")
 
 
@@ -176,6 +181,11 @@ def _resend_number(line: bytes) -> int | None:
     return None
 
 
+def speaks_of_the_line(error: bytes) -> bool:
+    """Whether an error is one of the line protocol, which a `Resend:` or our own probe mends, and not of a command."""
+    return _DAMAGED.search(error) is not None
+
+
 def _interpret_error(line: bytes) -> Reply:
     message = decode(line[6:]).strip()
     at = line.rfind(b"Last Line:")
@@ -185,7 +195,12 @@ def _interpret_error(line: bytes) -> Reply:
             return Reply(Kind.LINE_ERROR, line, message.partition(", Last Line")[0], last + 1)
     if line[:1] == b"f" or line[:1] == b"F" or any(sign in line for sign in _HALTS):
         return Reply(Kind.HALT, line, message)
-    return Reply(Kind.ERROR, line, message)
+    damaged = _DAMAGED.search(line)
+    if damaged is None:
+        return Reply(Kind.ERROR, line, message)
+    expected = damaged["expected"]
+    # Without a number only the `Resend:` that follows says which line is meant: until then it is but a text.
+    return Reply(Kind.LINE_ERROR, line, message, int(expected)) if expected else Reply(Kind.TEXT, line, message)
 
 
 def decode(line: bytes) -> str:
