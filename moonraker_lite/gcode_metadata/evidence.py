@@ -8,12 +8,15 @@ rules that need G-code itself (`moves`), and only when no comment stated the fac
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import islice
+from typing import Any, TypeVar
 
 from moonraker_lite.gcode_metadata import fields
-from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE, Windows
+from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE, START_MARGIN, Windows, last_match
+
+T = TypeVar("T")
 
 _COMMENT = re.compile(
     rb"\n[;(]++[ \t*-]*+"
@@ -25,17 +28,18 @@ MAX_REPEATS = 32
 """Values kept of one key: the first ones, and always the last."""
 
 LAYER_MARK = re.compile(
-    rb"\n[;(][ \t]*+(?:LAYER_CHANGE|CHANGE_LAYER|LAYER: ?0\b|BEGIN_LAYER_OBJECT|layer 1,|Layer 1\b|<layer>|layer:)"
+    rb"\n[;(][ \t]*+(?:LAYER_CHANGE|CHANGE_LAYER|LAYER: ?0\b|BEGIN_LAYER_OBJECT|layer 1,|Layer 1\b|<layer>|layer:"
+    rb"|Slice 0,|; --- layer 0\b)"
 )
 """How the slicers mark the first layer."""
 
 _COMMAND = re.compile(rb"\n[MG]\d++\s[^\n]*+\n")
 _LAST_COMMAND = re.compile(rb"\n(?=[MG]\d++\s[^\n]*+\n)")
+_NOT_SPELLING = re.compile(rb"[^a-z0-9]++")
 _PROCESSOR = re.compile(
     rb"\n;[^\n]{0,80}?\b[Pp]rocessed[^\n]{0,60}? by (preprocess_cancellation|klipper_estimator|moonraker_lite)\b"
 )
 _PROCESSOR_MARGIN = 4096
-_STEP_BACK = 4096
 
 
 class Evidence:
@@ -45,6 +49,7 @@ class Evidence:
         self.windows = windows
         self.text = b"\n" + _without(windows.head, cut)
         self._comments: dict[bytes, list[bytes]] = {}
+        self._kept: dict[Callable[[Evidence], object], Any] = {}
         self._read(self.text)
         if not windows.whole:
             self._read(windows.tail)
@@ -61,11 +66,53 @@ class Evidence:
         values = self._comments.get(key.encode())
         return values[-1] if values else None
 
+    def matched(self, expression: re.Pattern[bytes], read: Callable[[bytes], Any], *, last: bool = False) -> Any:
+        """The first group of the expression's first (or last) match in the head's or the tail's text, through `read`.
+
+        The first value that can be read counts; both ends begin with a line break.
+        """
+        texts = [self.text] if self.windows.whole else [self.text, b"\n" + self.windows.tail]
+        for text in reversed(texts) if last else texts:
+            matches = islice(expression.finditer(text), MAX_COMMENTS)
+            for found in reversed(list(matches)) if last else matches:
+                value = read(found[1] or b"")
+                if value is not None:
+                    return value
+        return None
+
+    def once(self, make: Callable[[Evidence], T]) -> T:
+        """What `make` finds in this file, kept for the next rule that asks."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        kept: T = self._kept[make]
+        return kept
+
+    @cached_property
+    def spelled(self) -> dict[bytes, bytes]:
+        """The first value of each key, by the key's letters and digits alone."""
+        result: dict[bytes, bytes] = {}
+        for key, values in self._comments.items():
+            result.setdefault(_NOT_SPELLING.sub(b"", key), values[0])
+        return result
+
     @cached_property
     def start(self) -> bytes:
         """The text up to the first layer: header comments and start code."""
         found = LAYER_MARK.search(self.text) or EXTRUDING_MOVE.search(self.text)
         return self.text[: found.start() + 1] if found else self.text
+
+    @cached_property
+    def first_layer_at(self) -> int:
+        """Where the mark of the first layer stands in the head; 0 without one."""
+        found = LAYER_MARK.search(self.windows.head)
+        return found.start() if found else 0
+
+    @cached_property
+    def first_layer(self) -> bytes:
+        """The head and a little more than its first layer begins with: what marks each layer stands here."""
+        head = self.windows.head
+        first = EXTRUDING_MOVE.search(head, self.first_layer_at)
+        return head if first is None else head[: first.end() + START_MARGIN]
 
     @cached_property
     def used_tools(self) -> tuple[int, ...]:
@@ -92,8 +139,8 @@ class Evidence:
         """
         head, tail = self.windows.head, self.windows.tail
         start = _COMMAND.search(head)
-        last = _last_command(tail)
-        whole = _COMMAND.match(tail, last) if last is not None else None
+        last = last_match(_LAST_COMMAND, tail, max(tail.rfind(b"\nG"), tail.rfind(b"\nM")) + 1)
+        whole = _COMMAND.match(tail, last.start()) if last is not None else None
         return (start.start() if start else None), (self.windows.tail_offset + whole.end() if whole else None)
 
     def processors(self) -> list[str]:
@@ -114,24 +161,6 @@ class Evidence:
                 values.append(value)
             else:
                 values[-1] = value
-
-
-def _last_command(tail: bytes) -> int | None:
-    """Where the last command line begins, looking backwards in growing steps (so that the work stays linear)."""
-    limit = len(tail)
-    step = _STEP_BACK
-    while limit > 0:
-        offset = max(0, limit - step)
-        step *= 4
-        last = None
-        for found in _LAST_COMMAND.finditer(tail, offset):
-            if found.start() >= limit:
-                break
-            last = found.start()
-        if last is not None:
-            return last
-        limit = offset
-    return None
 
 
 def _without(data: bytes, cut: Sequence[tuple[int, int]]) -> bytes:

@@ -17,6 +17,11 @@ _COLOR = re.compile(rb"#[0-9A-Fa-f]{6}(?:[0-9A-Fa-f]{2})?+")
 _NAME_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"|(;)|([^;"]++)|"', re.DOTALL)
 _LENGTH = re.compile(rb"(\d++(?:\.\d*+)?+|\.\d++)\s*+(mm\^?3|cm\^?3|mm|cm|m|g|kg)?+")
 
+_BARE = re.compile(rb"\s*+([+-]?+(?:\d++(?:\.\d*+)?+|\.\d++))\s*+(?:s|sec|secs|seconds)?+\s*+")
+_SWITCHES = {
+    **dict.fromkeys((b"1", b"true", b"yes", b"on"), True),
+    **dict.fromkeys((b"0", b"false", b"no", b"off"), False),
+}
 _SECONDS = {b"d": 86400, b"h": 3600, b"m": 60, b"s": 1}
 MAX_ITEMS = 256
 """More tools than any printer has: bounds the lists that a file can make us build."""
@@ -119,6 +124,37 @@ def duration(value: bytes) -> int | None:
     parts = _DURATION.findall(value.lower()[:256])
     seconds = sum((_finite(amount) or 0.0) * _SECONDS[unit] for amount, unit in parts)
     return int(seconds) if parts else None
+
+
+def seconds_or_duration(value: bytes) -> int | float | None:
+    """A bare number of seconds, or a duration with units."""
+    bare = _BARE.fullmatch(value)
+    return duration(value) if bare is None else positive(bare[1])
+
+
+def percent(value: bytes) -> float | None:
+    """A percentage: `20%`, `20`, or as a fraction `0.2` (nobody fills one percent or less but zero)."""
+    found = _LEADING.match(value)
+    result = _finite(found[1]) if found else None
+    if found is None or result is None or result < 0:
+        return None
+    return result if found[2] or result > 1 else round(result * 100, 3)
+
+
+def switch(value: bytes) -> bool | None:
+    """1/0, true/false, yes/no, on/off."""
+    return _SWITCHES.get(value.strip().lower())
+
+
+def some_numbers(value: bytes) -> list[float] | None:
+    """A list of numbers, but None when all are zero and so say nothing."""
+    found = numbers(value)
+    return found if found and any(found) else None
+
+
+def cubic_millimetres(value: bytes) -> list[float] | None:
+    """Volumes such as `878.892mm3` or `3.2 cm^3` in mm³, one per tool."""
+    return _each_of(value, {b"mm3": 1.0, b"mm^3": 1.0, b"cm3": 1000.0, b"cm^3": 1000.0}) or None
 
 
 def minutes(value: bytes) -> float | None:

@@ -6,24 +6,30 @@ Used only where the comments do not state them, and only within the windows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from moonraker_lite.gcode_metadata import fields
-from moonraker_lite.gcode_metadata.evidence import LAYER_MARK, Evidence
+from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.rules import Table
-from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE
+from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE, last_match
 
 _HEIGHT_EVENT = re.compile(rb"\n(?:[Gg]9([01])\b|[Gg]0?[0-3][ \t][^\n;(Z]*+Z([+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)))")
 """Absolute or relative mode, or a move with a Z word."""
+_Z_WORD = re.compile(rb"Z([+-]?+(?:\d++(?:\.\d*+)?+|\.\d++))")
+_MOVE_TO_Z = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(]*+\Z")
+"""What stands before the Z word of a move."""
 _PLANE_MOVE = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(XY]*+[XY]-?[\d.]")
 _LAYER_Z = re.compile(rb"\n;Z:(\d++(?:\.\d*+)?+|\.\d++)")
 _TOOL = re.compile(rb"\nT(\d{1,2}+)(?=[\s;])")
-_TEMPERATURE = re.compile(rb"\n(M104|M109|M140|M190|M141|M191|G10)(?=[ \t])([^\n;]*+)")
+_FIRST_COMMAND = re.compile(rb"\n[A-Za-z_]")
+_TEMPERATURE = re.compile(rb"\n(M104|M109|M140|M190|M141|M191|M568|G10)(?=[ \t])([^\n;]*+)")
+_HEATER = re.compile(rb"\nSET_HEATER_TEMPERATURE[ \t]([^\n;]*+)", re.IGNORECASE)
 _WORD = re.compile(rb"\b([STRP])[ ]?(\d++(?:\.\d*+)?+)")
-_START_MACRO = re.compile(rb"\n(?:print_start|start_print|printstart|startprint)\b([^\n;]*+)", re.IGNORECASE)
-_MACRO_WORD = re.compile(rb"([A-Za-z_]+)=(\d++(?:\.\d*+)?+)")
-_LAYER_INDEX = re.compile(rb"\n;++[ \t-]*+layer[ :]++(\d{1,6})\b", re.IGNORECASE)
-_PROGRESS = re.compile(rb"\nM73 P0 R(\d{1,6})\b")
+_START_MACRO = re.compile(rb"\n_?(?:print_start|start_print|printstart|startprint)\b([^\n;]*+)", re.IGNORECASE)
+_MACRO_WORD = re.compile(rb"([A-Za-z_]+)=[ ]?'?\"?(\d++(?:\.\d*+)?+)")
+_HEATER_NAME = re.compile(rb"HEATER=[ ]?\"?(\w+)", re.IGNORECASE)
+_PROGRESS = re.compile(rb"\nM73[ \t](?:P\d++(?:\.\d*+)?+[ \t]?+)?+R(\d{1,6})\b")
 
 _NOZZLE_WORDS = (
     b"extruder",
@@ -39,12 +45,19 @@ _BED_WORDS = (b"bed", b"bed_temp")
 _CHAMBER_WORDS = (b"chamber", b"chamber_temp")
 MAX_MACRO = 4096
 MAX_PLAUSIBLE_Z = 10_000.0
+DENSE_REACH = 16 * 1024
+"""Where nearly every move names a height (spirals, old slicers), this much beside the outermost move tells it."""
+DENSE_WORDS = 200
+MAX_CANDIDATES = 32
+"""Heights to try one by one, for example those of lifts above the print, before all are gone through in order."""
 
 
 def layer_change_height(evidence: Evidence) -> float | None:
     """The highest `;Z:` that PrusaSlicer and its kin write at a layer change."""
-    marks = _LAYER_Z.findall(evidence.windows.tail)
-    return max((height for height in map(fields.number, marks) if height is not None), default=None)
+    tail = evidence.windows.tail
+    if b";Z:" not in tail:
+        return None
+    return max((height for height in map(fields.number, _LAYER_Z.findall(tail)) if height is not None), default=None)
 
 
 def printed_height(evidence: Evidence) -> float | None:
@@ -54,32 +67,30 @@ def printed_height(evidence: Evidence) -> float | None:
     """
     windows = evidence.windows
     while True:
-        data = windows.tail
-        first = LAYER_MARK.search(data)
-        height = _highest(data, first.start() if first else 0, EXTRUDING_MOVE)
+        height = _highest_printed(windows.tail, evidence.first_layer_at if windows.whole else 0)
         if height is not None or not windows.grow_tail():
             return height
-
-
-def drawn_height(evidence: Evidence) -> float | None:
-    """The highest Z of a file that feeds no filament at all (a drawing, a motion test)."""
-    return _highest(evidence.windows.tail, 0, _PLANE_MOVE)
-
-
-def drawn_first_height(evidence: Evidence) -> float | None:
-    return _lowest(evidence.windows.head, _PLANE_MOVE)
 
 
 def first_layer_height(evidence: Evidence) -> float | None:
     """Z of the first layer: the first printing height after its mark, without a mark the lowest of all."""
     data = evidence.windows.head
-    mark = LAYER_MARK.search(data)
-    if mark is None:
-        return _lowest(data, EXTRUDING_MOVE)
-    for height, begin, limit in _heights(data, mark.start()):
+    mark = evidence.first_layer_at
+    if not mark:
+        return _lowest_printed(data)
+    for height, begin, limit in _heights(data, mark):
         if height > 0 and EXTRUDING_MOVE.search(data, begin, limit):
             return height
     return None
+
+
+def drawn_height(evidence: Evidence) -> float | None:
+    """The highest Z of a file that feeds no filament at all (a drawing, a motion test)."""
+    return max(_drawn(evidence.windows.tail), default=None)
+
+
+def drawn_first_height(evidence: Evidence) -> float | None:
+    return min((height for height in _drawn(evidence.windows.head) if height > 0), default=None)
 
 
 def tools(evidence: Evidence) -> list[int] | None:
@@ -101,64 +112,139 @@ def nozzle_temperature(evidence: Evidence) -> float | None:
 
     Zero does not count: it is a placeholder, or switches off.
     """
-    stated = _macro(evidence, _NOZZLE_WORDS)
+    start = evidence.once(_start_code)
+    stated = next((start.macro[name] for name in _NOZZLE_WORDS if name in start.macro), None)
     if stated is not None:
         return stated
     result = other = None
-    for command, words in _temperatures(evidence):
-        if command not in (b"M104", b"M109", b"G10"):
+    for command, words in start.heats:
+        if command not in (b"M104", b"M109", b"G10", b"M568"):
             continue
         heat = words.get(b"S") or words.get(b"R")
-        tool = words.get(b"P" if command == b"G10" else b"T")
+        tool = words.get(b"P" if command in (b"G10", b"M568") else b"T")
         if heat and tool in (None, evidence.first_tool):
             result = heat
         elif heat:
             other = heat
-    return result or other
+    return result or other or start.heaters.get(b"extruder")
 
 
 def bed_temperature(evidence: Evidence) -> float | None:
-    return _heat(evidence, (b"M140", b"M190"), _BED_WORDS)
+    return _heat(evidence, (b"M140", b"M190"), _BED_WORDS) or evidence.once(_start_code).heaters.get(b"heater_bed")
 
 
 def chamber_temperature(evidence: Evidence) -> float | None:
     return _heat(evidence, (b"M141", b"M191"), _CHAMBER_WORDS)
 
 
-def last_layer_number(evidence: Evidence) -> int | None:
-    """The highest number of the `; layer N` marks near the end."""
-    return max(map(int, _LAYER_INDEX.findall(evidence.windows.tail)), default=None)
-
-
-def layers_from_zero(evidence: Evidence) -> int | None:
-    last = last_layer_number(evidence)
-    return None if last is None else last + 1
-
-
 def progress_time(evidence: Evidence) -> int | None:
-    """Seconds remaining at the start, from the slicer's own `M73 P0 R<minutes>`."""
-    found = _PROGRESS.search(evidence.windows.head)
+    """Seconds remaining at the start, from the first `M73 P0 R<minutes>`. Zero says nothing."""
+    found = _PROGRESS.search(evidence.start)
     return int(found[1]) * 60 if found and int(found[1]) else None
 
 
-def _highest(data: bytes, start: int, printing: re.Pattern[bytes]) -> float | None:
-    highest: float | None = None
-    if printing.search(data, start) is None:
+def _highest_printed(data: bytes, start: int) -> float | None:
+    # Comments behind the last command need no second look.
+    last = last_match(EXTRUDING_MOVE, data, data.rfind(b"\nG") + 1)
+    if last is None or last.start() < start:
         return None
+    # The Z word may stand in the last move itself.
+    limit = data.find(b"\n", last.end())
+    limit = len(data) if limit < 0 else limit
+    heights = _spellings(data, max(start, limit - DENSE_REACH), limit)
+    if sum(map(len, heights.values())) < DENSE_WORDS:
+        heights = _spellings(data, start, limit)
+    here = _height_at(data, limit)
+    higher = sorted((height for height in heights if here is None or height > here), reverse=True)
+    if len(higher) > MAX_CANDIDATES:
+        return max(_printed(data, start), default=None)
+    return next((height for height in higher if _is_printed(data, heights[height], start, limit)), here)
+
+
+def _lowest_printed(data: bytes) -> float | None:
+    first = EXTRUDING_MOVE.search(data)
+    if first is None:
+        return None
+    limit = data.find(b"\n", first.end())
+    limit = len(data) if limit < 0 else limit
+    heights = _spellings(data, 0, limit + DENSE_REACH)
+    if sum(map(len, heights.values())) < DENSE_WORDS:
+        heights = _spellings(data, 0, len(data))
+    here = _height_at(data, limit)
+    lower = sorted(height for height in heights if height > 0 and (not here or height < here))
+    if len(lower) > MAX_CANDIDATES:
+        return min((height for height in _printed(data, 0) if height > 0), default=None)
+    return next((height for height in lower if _is_printed(data, heights[height], 0, len(data))), here or None)
+
+
+def _height_at(data: bytes, limit: int) -> float | None:
+    """The Z that holds at the end of the line there: that of the last move with a Z word. None when that is far away
+    or relative."""
+    at = limit
+    for _ in range(MAX_CANDIDATES):
+        at = data.rfind(b"Z", 0, at)
+        if at < 0:
+            return None
+        word = _Z_WORD.match(data, at)
+        line = data.rfind(b"\n", 0, at)
+        if word is not None and line >= 0 and _MOVE_TO_Z.match(data, line, at) is not None:
+            height = fields.number(word[1])
+            if _is_relative(data, line) or height is None or abs(height) > MAX_PLAUSIBLE_Z:
+                return None
+            return height
+    return None
+
+
+def _spellings(data: bytes, start: int, limit: int) -> dict[float, set[bytes]]:
+    """The heights that are named, each with the ways in which it is written."""
+    result: dict[float, set[bytes]] = {}
+    for spelling in set(_Z_WORD.findall(data, start, limit)):
+        height = fields.number(spelling)
+        if height is not None and abs(height) <= MAX_PLAUSIBLE_Z:
+            result.setdefault(height, set()).add(spelling)
+    return result
+
+
+def _is_printed(data: bytes, spellings: set[bytes], start: int, limit: int) -> bool:
+    """Whether filament is fed anywhere at this height."""
+    for spelling in spellings:
+        word = b"Z" + spelling
+        at = data.find(word, start, limit)
+        while at >= 0:
+            if data[at + len(word) : at + len(word) + 1] not in _DIGITS and _prints_at(data, at):
+                return True
+            at = data.find(word, at + len(word), limit)
+    return False
+
+
+_DIGITS = frozenset(bytes([digit]) for digit in b"0123456789.")
+
+
+def _prints_at(data: bytes, at: int) -> bool:
+    """Whether the Z word there belongs to an absolute move, and filament is fed before the next one."""
+    line = data.rfind(b"\n", 0, at)
+    if line < 0 or _MOVE_TO_Z.match(data, line, at) is None:
+        return False
+    following = _HEIGHT_EVENT.search(data, at)
+    limit = len(data) if following is None else following.start()
+    return EXTRUDING_MOVE.search(data, line, limit) is not None and not _is_relative(data, line)
+
+
+def _is_relative(data: bytes, line: int) -> bool:
+    relative = data.rfind(b"\nG91", 0, line)
+    return relative >= 0 and data.rfind(b"\nG90", relative, line) < 0
+
+
+def _printed(data: bytes, start: int) -> Iterator[float]:
     for height, begin, limit in _heights(data, start):
-        if (highest is None or height > highest) and printing.search(data, begin, limit):
-            highest = height
-    return highest
+        if EXTRUDING_MOVE.search(data, begin, limit):
+            yield height
 
 
-def _lowest(data: bytes, printing: re.Pattern[bytes]) -> float | None:
-    lowest: float | None = None
-    if printing.search(data) is None:
-        return None
-    for height, begin, limit in _heights(data, 0):
-        if height > 0 and (lowest is None or height < lowest) and printing.search(data, begin, limit):
-            lowest = height
-    return lowest
+def _drawn(data: bytes) -> Iterable[float]:
+    if EXTRUDING_MOVE.search(data) is not None:
+        return ()
+    return [height for height, begin, limit in _heights(data, 0) if _PLANE_MOVE.search(data, begin, limit)]
 
 
 def _heights(data: bytes, start: int) -> Iterator[tuple[float, int, int]]:
@@ -177,29 +263,47 @@ def _heights(data: bytes, start: int) -> Iterator[tuple[float, int, int]]:
         yield *current, len(data)
 
 
-def _macro(evidence: Evidence, wanted: tuple[bytes, ...]) -> float | None:
-    """A parameter of a Klipper start macro such as `PRINT_START BED=60 EXTRUDER=210`, when it is above zero."""
-    found = _START_MACRO.search(evidence.start)
-    if found is None:
-        return None
-    words = {name.lower(): fields.positive(value) for name, value in _MACRO_WORD.findall(found[1][:MAX_MACRO])}
-    return next((words[name] for name in wanted if words.get(name)), None)
+class _StartCode(NamedTuple):
+    """`heats` are the commands that heat, with their words; `macro` the words above zero of a Klipper start macro such
+    as `PRINT_START BED=60 EXTRUDER=210`; `heaters` the last targets above zero of Klipper's own command."""
+
+    heats: list[tuple[bytes, dict[bytes, float]]]
+    macro: dict[bytes, float]
+    heaters: dict[bytes, float]
+
+
+def _start_code(evidence: Evidence) -> _StartCode:
+    text = evidence.start
+    first = _FIRST_COMMAND.search(text)
+    text = text[first.start() :] if first else b""
+    heats = []
+    for command, rest in _TEMPERATURE.findall(text):
+        heats.append((command, {letter: fields.number(value) or 0.0 for letter, value in _WORD.findall(rest)}))
+    macro = _START_MACRO.search(text)
+    heaters: dict[bytes, float] = {}
+    for words in _HEATER.findall(text):
+        name = _HEATER_NAME.search(words[:MAX_MACRO])
+        target = _macro_words(words).get(b"target")
+        if name is not None and target:
+            heaters[name[1].lower()] = target
+    return _StartCode(heats, _macro_words(macro[1]) if macro else {}, heaters)
+
+
+def _macro_words(words: bytes) -> dict[bytes, float]:
+    found = {name.lower(): fields.positive(value) for name, value in _MACRO_WORD.findall(words[:MAX_MACRO])}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _heat(evidence: Evidence, commands: tuple[bytes, ...], macro_words: tuple[bytes, ...]) -> float | None:
-    stated = _macro(evidence, macro_words)
+    start = evidence.once(_start_code)
+    stated = next((start.macro[name] for name in macro_words if name in start.macro), None)
     if stated is not None:
         return stated
     result = None
-    for command, words in _temperatures(evidence):
+    for command, words in start.heats:
         if command in commands:
             result = words.get(b"S") or words.get(b"R") or result
     return result
-
-
-def _temperatures(evidence: Evidence) -> Iterator[tuple[bytes, dict[bytes, float]]]:
-    for command, rest in _TEMPERATURE.findall(evidence.start):
-        yield command, {letter: fields.number(value) or 0.0 for letter, value in _WORD.findall(rest)}
 
 
 TABLE: Table = {
@@ -209,5 +313,6 @@ TABLE: Table = {
     "first_layer_extr_temp": (nozzle_temperature,),
     "first_layer_bed_temp": (bed_temperature,),
     "chamber_temp": (chamber_temperature,),
+    "progress_time": (progress_time,),
 }
 """For every slicer: what to try when its comments do not state a fact."""

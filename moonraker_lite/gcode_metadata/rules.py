@@ -6,17 +6,21 @@ table names, for each field, the rules to try in order. A slicer is such a table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from moonraker_lite.gcode_metadata.evidence import Evidence
-from moonraker_lite.gcode_metadata.fields import items, percent_of
+from moonraker_lite.gcode_metadata.fields import items, number, percent_of
+from moonraker_lite.gcode_metadata.model import Box
 
 Rule: TypeAlias = Callable[[Evidence], Any]
 Table: TypeAlias = Mapping[str, tuple[Rule, ...]]
 Reader: TypeAlias = Callable[[bytes], Any]
+MAX_TOOLS = 16
+"""Where every tool has lines of its own."""
 
 
 class Slicer(msgspec.Struct, frozen=True):
@@ -53,6 +57,73 @@ class EachLine(msgspec.Struct, frozen=True):
     def __call__(self, evidence: Evidence) -> Any:
         found = [value for value in map(self.read, evidence.all(self.key)) if value is not None]
         return sum(found) if found else None
+
+
+class EachOf(msgspec.Struct, frozen=True):
+    """The list of the values of all lines with this key (one per tool); None when one of them cannot be read."""
+
+    key: str
+    read: Reader
+
+    def __call__(self, evidence: Evidence) -> Any:
+        found = [self.read(value) for value in evidence.all(self.key)]
+        return None if None in found else found or None
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """The list of the last values of `key` with {} replaced by 1, 2, 3, ... (or from `start`), one per tool."""
+
+    key: str
+    read: Reader
+    start: int = 1
+
+    def __call__(self, evidence: Evidence) -> Any:
+        found = []
+        for tool in range(self.start, self.start + MAX_TOOLS):
+            value = evidence.last(self.key.format(tool))
+            item = None if value is None else self.read(value)
+            if item is None:
+                break
+            found.append(item)
+        return found or None
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """The first group of a regular expression over the comments and start code, through `read`."""
+
+    expression: re.Pattern[bytes]
+    read: Reader
+    last: bool = False
+
+    def __call__(self, evidence: Evidence) -> Any:
+        return evidence.matched(self.expression, self.read, last=self.last)
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """What `make` makes of another rule's value, when that has one."""
+
+    rule: Rule
+    make: Callable[[Any], Any]
+
+    def __call__(self, evidence: Evidence) -> Any:
+        value = self.rule(evidence)
+        return None if value is None else self.make(value)
+
+
+class BoxOf(msgspec.Struct, frozen=True):
+    """The rectangle between four comments: smallest x and y, largest x and y. None for one without any area."""
+
+    min_x: str
+    min_y: str
+    max_x: str
+    max_y: str
+
+    def __call__(self, evidence: Evidence) -> Box | None:
+        found = [number(evidence.first(key) or b"") for key in (self.min_x, self.min_y, self.max_x, self.max_y)]
+        left, front, right, back = found
+        if left is None or front is None or right is None or back is None or right <= left or back <= front:
+            return None
+        return Box(left, front, right, back)
 
 
 class OfTool(msgspec.Struct, frozen=True):
@@ -94,4 +165,7 @@ def nothing_listed(_: Evidence) -> list[Any]:
 
 def extend(base: Table, overrides: Table) -> Table:
     """A table that tries the rules of `overrides` first."""
-    return {field: (*overrides.get(field, ()), *base.get(field, ())) for field in {**base, **overrides}}
+    return {
+        field: tuple(dict.fromkeys((*overrides.get(field, ()), *base.get(field, ()))))
+        for field in {**base, **overrides}
+    }

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from moonraker_lite.gcode_metadata import moves, thumbnails
+from moonraker_lite.gcode_metadata import labels, moves, thumbnails
 from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.model import Metadata
 from moonraker_lite.gcode_metadata.packed import ContainerError, Kind, kind_of
@@ -90,6 +90,8 @@ def describe(
     start, end = evidence.command_range()
     facts = _apply(slicer.table, evidence)
     facts |= _apply({field: rules for field, rules in moves.TABLE.items() if facts.get(field) is None}, evidence)
+    if facts.get("bounding_box") is None:
+        facts["bounding_box"] = labels.outline_box(facts.get("objects"))
     return Metadata(
         size=evidence.windows.size,
         modified=evidence.windows.modified,

@@ -11,17 +11,23 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 FIRST_WINDOW = 64 * 1024
 HEAD_LIMIT = 2 * 1024 * 1024
 """Two million bytes hold several base64 thumbnails of screen size."""
 TAIL_LIMIT = 1024 * 1024
 GROWTH = 2
+SMALL_FILE = 1024 * 1024
+"""Up to this size a whole file may be looked at for what stands only between its ends (labels, layer marks)."""
 SHORTEST_LINES = 12
 """Mean bytes per line below which a window is no slicer's work and does not grow: every pass costs time per line."""
 START_MARGIN = 8 * 1024
 """Some facts (layer count) stand between a priming move in the start code and the first layer."""
+
+_STEP_BACK = 4096
+_OVERLAP = 4096
+"""Room for a match that begins before the limit of a step."""
 
 EXTRUDING_MOVE = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(XY]*+[XY]-?[\d.][^\n;(EA]*+[EA]0*+\.?0*+[1-9]")
 """A move in the plane that feeds filament (axis A in MakerBot's dialect). Retractions are negative or have no X/Y.
@@ -104,6 +110,17 @@ class Windows:
         """True when head and tail are one and the same buffer, the complete file."""
         return self.tail_offset == 0
 
+    @cached_property
+    def small(self) -> bytes | None:
+        """The whole file when it is small; None for others, and when it was cut meanwhile."""
+        if self.whole:
+            return self.head
+        if self.size > SMALL_FILE:
+            return None
+        between = self._read(len(self.head), self.tail_offset - len(self.head))
+        complete = len(between) == self.tail_offset - len(self.head)
+        return self.head + between + self.tail if complete else None
+
     def fit(self) -> None:
         """Grow either end until it reaches the moves or its bound."""
         searched = 0
@@ -171,6 +188,25 @@ class Windows:
             offset += len(piece)
             count -= len(piece)
         return b"".join(pieces)
+
+
+def last_match(pattern: re.Pattern[bytes], data: bytes, limit: int | None = None) -> re.Match[bytes] | None:
+    """The last of the pattern's matches (of one or two lines each) that begins before the limit, looking backwards in
+    growing steps."""
+    limit = len(data) if limit is None else limit
+    step = _STEP_BACK
+    while limit > 0:
+        offset = max(0, limit - step)
+        step *= 4
+        last = None
+        for found in pattern.finditer(data, offset, min(len(data), limit + _OVERLAP)):
+            if found.start() >= limit:
+                break
+            last = found
+        if last is not None:
+            return last
+        limit = offset
+    return None
 
 
 def _is_dense(data: bytes) -> bool:

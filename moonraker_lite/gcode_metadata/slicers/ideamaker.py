@@ -5,35 +5,23 @@ from __future__ import annotations
 import math
 import re
 
-from moonraker_lite.gcode_metadata import moves
+from moonraker_lite.gcode_metadata import labels, layers, moves
 from moonraker_lite.gcode_metadata.evidence import Evidence
-from moonraker_lite.gcode_metadata.fields import MAX_ITEMS, number, numbers, positive
-from moonraker_lite.gcode_metadata.rules import Comment, Slicer, Table
+from moonraker_lite.gcode_metadata.fields import MAX_ITEMS, names, number, numbers, positive, some_text
+from moonraker_lite.gcode_metadata.model import Box
+from moonraker_lite.gcode_metadata.rules import Comment, Derived, Numbered, Slicer, Table
+from moonraker_lite.gcode_metadata.window import last_match
 
 _LAYER_THICKNESS = re.compile(rb"\n;LAYER:([01])\r?\n;Z:[^\n]*\n;HEIGHT:(\d+\.?\d*)")
-_MAX_TOOLS = 8
-
-
-def _lengths(evidence: Evidence) -> list[float]:
-    found = []
-    for tool in range(1, _MAX_TOOLS + 1):
-        value = evidence.last(f"material#{tool} used")
-        length = number(value) if value is not None else None
-        if length is None:
-            break
-        found.append(length)
-    return found
-
-
-def _total(evidence: Evidence) -> float | None:
-    lengths = _lengths(evidence)
-    return sum(lengths) if lengths else None
+_LAST_THICKNESS = re.compile(rb"\n;LAYER:[1-9]\d*\r?\n;Z:[^\n]*\n;HEIGHT:(\d+\.?\d*)")
+_FIRST_TIME = re.compile(rb"\n;PRINTING_TIME: ?([1-9]\d*)")
+_LENGTHS = Numbered("material#{} used", number)
 
 
 def _weight(evidence: Evidence) -> float | None:
     """From length, diameter (mm) and density (kg/m³) of each material."""
     weight = 0.0
-    lengths = _lengths(evidence)
+    lengths = _LENGTHS(evidence) or []
     for tool, length in enumerate(lengths, 1):
         diameter = number(evidence.first(f"filament diameter #{tool}") or b"")
         density = number(evidence.first(f"filament density #{tool}") or b"")
@@ -52,7 +40,33 @@ def _thickness(evidence: Evidence, layer: bytes) -> float | None:
 
 
 def _layer_height(evidence: Evidence) -> float | None:
-    return _thickness(evidence, b"1")
+    """Of the second layer; where that is far away, of the last one."""
+    found = _thickness(evidence, b"1")
+    if found is None and (last := last_match(_LAST_THICKNESS, evidence.windows.tail)):
+        found = positive(last[1])
+    return found
+
+
+def _first_layer_time(evidence: Evidence) -> float | None:
+    """What has passed at the second layer's mark. A raft's first layer counts as the first."""
+    found = _FIRST_TIME.search(evidence.windows.head)
+    return positive(found[1]) if found else None
+
+
+def _box(value: bytes) -> Box | None:
+    box = numbers(value)
+    if box is None or len(box) < 4 or box[1] <= box[0] or box[3] <= box[2]:
+        return None
+    return Box(box[0], box[2], box[1], box[3])
+
+
+def _several_names(found: list[str]) -> str | None:
+    return names(b";".join(b'"' + name.replace('"', "").encode() + b'"' for name in found))
+
+
+def _densities(found: list[float]) -> list[float]:
+    """kg/m³ in the file."""
+    return [density / 1000 for density in found]
 
 
 def _first_layer_height(evidence: Evidence) -> float | None:
@@ -65,10 +79,14 @@ def _box_height(value: bytes) -> float | None:
     return box[5] if box is not None and 6 <= len(box) <= MAX_ITEMS else None
 
 
+def _nozzles(value: bytes) -> list[float] | None:
+    """The numbers behind the three of the build volume."""
+    return (numbers(value) or [])[3:] or None
+
+
 def _nozzle(value: bytes) -> float | None:
-    """The fourth number beside the build volume."""
-    sizes = numbers(value)
-    return sizes[3] if sizes is not None and len(sizes) >= 4 else None
+    sizes = _nozzles(value)
+    return sizes[0] if sizes else None
 
 
 TABLE: Table = {
@@ -77,10 +95,21 @@ TABLE: Table = {
     "nozzle_diameter": (Comment("dimension", _nozzle),),
     "layer_height": (_layer_height,),
     "first_layer_height": (_first_layer_height,),
-    "filament_total": (_total,),
+    "filament_name": (Derived(Numbered("filament name #{}", some_text), _several_names),),
+    "filament_type": (Derived(Numbered("filament type #{}", some_text), _several_names),),
+    "filament_total": (Derived(_LENGTHS, sum),),
     "filament_weight_total": (_weight,),
-    "layer_count": (moves.layers_from_zero,),
+    "layer_count": (layers.numbered,),
     "referenced_tools": (moves.tools,),
+    "printer_model": (Comment("printer type", some_text),),
+    "filament_lengths": (_LENGTHS,),
+    "filament_cost": (Derived(Numbered("material#{} cost", number), sum),),
+    "filament_diameters": (Numbered("filament diameter #{}", positive),),
+    "filament_densities": (Derived(Numbered("filament density #{}", positive), _densities),),
+    "nozzle_diameters": (Comment("dimension", _nozzles),),
+    "first_layer_time": (_first_layer_time,),
+    "objects": (labels.ideamaker, labels.defined),
+    "bounding_box": (Comment("bounding box", _box),),
 }
 
 SLICERS = (Slicer("IdeaMaker", (rb"Sliced by ideaMaker ([^\r\n,]*)",), TABLE),)

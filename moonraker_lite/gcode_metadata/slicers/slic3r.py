@@ -5,10 +5,13 @@ Facts stand in a footer of `; key = value` lines: first what was computed, then 
 
 from __future__ import annotations
 
+from moonraker_lite.gcode_metadata import labels, layers
 from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.fields import (
+    MAX_ITEMS,
     colors,
     duration,
+    each_millimetres,
     integer,
     integers,
     metres,
@@ -16,7 +19,10 @@ from moonraker_lite.gcode_metadata.fields import (
     names,
     number,
     numbers,
+    percent,
+    some_numbers,
     some_text,
+    switch,
     total,
     unquoted,
 )
@@ -36,6 +42,17 @@ def several_tools(evidence: Evidence) -> list[int] | None:
     """The tools that are used. One printer's only tool is not worth a list: Moonraker's clients expect it empty."""
     tools = evidence.used_tools
     return list(tools) if tools and tools != (0,) else None
+
+
+def _lengths(evidence: Evidence) -> list[float] | None:
+    """`; filament used = 1482.1mm (10.5cm3)` of Slic3r, one line per tool or all in one line."""
+    found = [length for value in evidence.all("filament used") for length in each_millimetres(value)]
+    return found[:MAX_ITEMS] or None
+
+
+def _some_duration(value: bytes) -> int | None:
+    """A duration of at least a second: less is a slicer's mistake."""
+    return duration(value) or None
 
 
 COMMENTS: Table = {
@@ -69,6 +86,30 @@ COMMENTS: Table = {
     "profile_version": (Comment("profile_version", some_text),),
     "mmu_print": (Comment("single_extruder_multi_material", integer),),
     "referenced_tools": (several_tools,),
+    "layer_count": (
+        Comment("total layers count", integer),
+        Comment("num_layers", integer),
+        layers.Marks(b";LAYER_CHANGE"),
+        layers.numbered,
+        layers.Marks(b";BEFORE_LAYER_CHANGE"),
+        layers.evenly_spaced,
+    ),
+    "filament_lengths": (Comment("filament used [mm]", numbers), _lengths),
+    "filament_cost": (Comment("total filament cost", number), Comment("filament cost", total)),
+    "filament_diameters": (Comment("filament_diameter", some_numbers),),
+    "filament_densities": (Comment("filament_density", some_numbers),),
+    "nozzle_diameters": (Comment("nozzle_diameter", some_numbers),),
+    "first_layer_time": (
+        Comment("estimated first layer printing time (normal mode)", _some_duration),
+        Comment("estimated first layer printing time", _some_duration),
+    ),
+    "estimated_time_silent": (Comment("estimated printing time (silent mode)", _some_duration),),
+    "print_settings_id": (Comment("print_settings_id", some_text),),
+    "printer_settings_id": (Comment("printer_settings_id", some_text),),
+    "infill_density": (Comment("fill_density", percent),),
+    "infill_pattern": (Comment("fill_pattern", some_text),),
+    "support": (Comment("support_material", switch),),
+    "objects": (labels.defined, labels.listed, labels.described, labels.printing, labels.cancellable),
 }
 
 EMPTY_LISTS: Table = dict.fromkeys(
