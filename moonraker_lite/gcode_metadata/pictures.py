@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from moonraker_lite.gcode_metadata import display_pictures
+
 MAX_PICTURES = 16
 MAX_SIDE = 4096
 
@@ -32,7 +34,8 @@ _QOI_END = bytes(7) + b"\x01"
 
 
 class Picture(NamedTuple):
-    """`kind` is png, jpg or qoi, from the data itself. Width and height as the slicer states them."""
+    """`kind` is png, jpg, qoi or bmp, from the data itself, or rgb565 for bare pixels. Width and height as the slicer
+    states them."""
 
     width: int
     height: int
@@ -61,16 +64,21 @@ def size_of(kind: str, data: bytes) -> tuple[int, int] | None:
         return struct.unpack(">II", data[16:24])
     if kind == "qoi" and len(data) >= 14:
         return struct.unpack(">II", data[4:12])
+    if kind == "bmp" and len(data) >= 26:
+        width, height = struct.unpack("<ii", data[18:26])
+        return width, abs(height)
     return None
 
 
 def identify(data: bytes) -> str | None:
-    """png, jpg, qoi, or None for anything else."""
+    """png, jpg, qoi, bmp, or None for anything else."""
     if data.startswith(_PNG_START) and data[12:16] == b"IHDR":
         return "png"
     if data.startswith(b"\xff\xd8\xff"):
         return "jpg"
-    return "qoi" if data.startswith(b"qoif") else None
+    if data.startswith(b"qoif"):
+        return "qoi"
+    return "bmp" if data.startswith(b"BM") and data[6:10] == bytes(4) else None
 
 
 def _candidates(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
@@ -85,7 +93,7 @@ def _candidates(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
 
 
 def _rare_forms(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
-    """Luban's data URL and Weedo's hexadecimal lines, neither of which states a size."""
+    """Luban's data URL and Weedo's hexadecimal lines, neither of which states a size; and what is for displays."""
     if b";base64," in head and (url := _DATA_URL.search(head)):
         yield url.start(), url.end(), _from_base64(url[1], 0, 0, len(url[1]))
     if b"\nW220 " in head and (lines := _HEX_BLOCK.search(head)):
@@ -95,9 +103,13 @@ def _rare_forms(head: bytes) -> Iterator[tuple[int, int, Picture | None]]:
         except binascii.Error:
             data = b""
         yield lines.start(), lines.end(), checked(data, 0, 0)
+    for start, end, width, height, pixels in display_pictures.find(head):
+        yield start, end, Picture(width, height, "rgb565", pixels) if pixels else None
 
 
 def _from_base64(body: bytes, width: int, height: int, length: int) -> Picture | None:
+    if len(body) % 4 == 1:
+        body = body[:-1]  # a digit too many says nothing
     try:
         data = base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
     except binascii.Error:
@@ -121,7 +133,7 @@ def checked(data: bytes, width: int, height: int) -> Picture | None:
 
 
 def _is_complete(data: bytes) -> bool:
-    return data.endswith((_PNG_END, b"\xff\xd9", _QOI_END))
+    return data.rstrip(b"\0").endswith((_PNG_END, b"\xff\xd9")) or data.endswith(_QOI_END)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from moonraker_lite.gcode_metadata.model import Thumbnail
 from moonraker_lite.gcode_metadata.pictures import Picture, find, identify, size_of
+from moonraker_lite.gcode_metadata.pixels import to_png
 
 __all__ = ["find", "store", "write_atomically"]
 
 SMALL_SIDE = 32
 MAX_SMALL_SOURCE_PIXELS = 2 * 1024 * 1024
 """Larger pictures are not decoded to make the small one: bounds memory to 8 MiB."""
-MAX_QOI_PIXELS = 512 * 1024
-"""Pillow decodes QOI in Python, about a million pixels a second."""
 MAX_LOOSE_BYTES = 4 * 1024 * 1024
 _RELATIVE = ".thumbs/"
 
@@ -91,10 +90,11 @@ def _loose_picture(path: Path) -> Picture | None:
 
 
 def _as_served(picture: Picture) -> Picture | None:
-    """Browsers show PNG and JPEG; QOI is converted, or dropped without Pillow."""
-    if picture.kind != "qoi":
+    """Browsers show PNG and JPEG; everything else is made into PNG."""
+    if picture.kind in ("png", "jpg"):
         return picture
-    return _render(picture, MAX_QOI_PIXELS, None)
+    data = to_png(picture.kind, picture.width, picture.height, picture.data)
+    return None if data is None else Picture(picture.width, picture.height, "png", data)
 
 
 def _small(pictures: list[Picture]) -> Picture | None:
@@ -102,26 +102,24 @@ def _small(pictures: list[Picture]) -> Picture | None:
     if any((picture.width, picture.height) == (SMALL_SIDE, SMALL_SIDE) for picture in pictures):
         return None
     for picture in sorted(pictures, key=lambda picture: picture.width * picture.height, reverse=True):
-        if small := _render(picture, MAX_SMALL_SOURCE_PIXELS, SMALL_SIDE):
+        if small := _shrunk(picture):
             return small
     return None
 
 
-def _render(picture: Picture, max_pixels: int, side: int | None) -> Picture | None:
-    """The picture as PNG, shrunk to fit a square of `side` when that is given. None without Pillow or when damaged."""
+def _shrunk(picture: Picture) -> Picture | None:
+    """The picture as PNG that fits the small square. None without Pillow or when damaged."""
     try:
         from PIL import Image
     except ImportError:
         return None
     try:
-        with Image.open(io.BytesIO(picture.data), formats=("PNG", "JPEG", "QOI")) as image:
-            if image.width * image.height > max_pixels:
+        with Image.open(io.BytesIO(picture.data), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MAX_SMALL_SOURCE_PIXELS:
                 return None
-            if side is not None:
-                image.thumbnail((side, side))
+            image.thumbnail((SMALL_SIDE, SMALL_SIDE))
             target = io.BytesIO()
             image.save(target, "PNG")
-            width, height = image.size if side is not None else (picture.width, picture.height)
-            return Picture(width, height, "png", target.getvalue())
+            return Picture(*image.size, "png", target.getvalue())
     except Exception:  # noqa: BLE001 - Pillow raises a different class for every kind of damage; a picture is optional
         return None

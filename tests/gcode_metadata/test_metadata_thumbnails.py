@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from moonraker_lite.gcode_metadata import Metadata, Thumbnail, scan, thumbnails
+from moonraker_lite.gcode_metadata import Metadata, Thumbnail, pixels, scan, thumbnails
 from moonraker_lite.gcode_metadata.pictures import MAX_PICTURES, find, jpeg_size
+from tests.support import containers as make
 
 
 def picture(width: int, height: int, form: str = "PNG") -> bytes:
@@ -98,6 +99,87 @@ def test_luban_data_url_and_weedo_hex(tmp_path: Path) -> None:
     digits = picture(30, 20, "JPEG").hex()
     lines = "".join(f"W220 {digits[start : start + 80]}\n" for start in range(0, len(digits), 80))
     assert names(scanned(tmp_path, f"W221\n{lines}W222\n".encode(), "weedo.gcode"))[1:] == [".thumbs/weedo-30x20.jpg"]
+
+
+ROWS = [[make.rgb565(x * 4 % 256, y * 4 % 256, 128) for x in range(100)] for y in range(100)]
+
+
+def pixel_errors(path: Path) -> int:
+    """How far the picture of ROWS is from what was drawn, at most."""
+    with Image.open(path) as image:
+        drawn = image.convert("RGB")
+        assert drawn.size == (100, 100)
+        wanted = [(x * 4 % 256, y * 4 % 256, 128) for y in range(100) for x in range(100)]
+        points = [drawn.getpixel((x, y)) for y in range(100) for x in range(100)]
+    errors = (abs(a - b) for one, other in zip(points, wanted, strict=True) for a, b in zip(one, other, strict=True))
+    return max(errors)
+
+
+@pytest.mark.parametrize("line_end", ["\r", "\n", "\r\n"])
+def test_mks(tmp_path: Path, line_end: str) -> None:
+    small = make.mks_block([row[::2] for row in ROWS[::2]], large=False, line_end=line_end)
+    content = small + make.mks_block(ROWS, large=True, line_end=line_end) + b"\r\n; layer_height = 0.2\n"
+    found = scanned(tmp_path, content)
+    assert names(found)[1:] == [".thumbs/part-50x50.png", ".thumbs/part-100x100.png"]
+    assert pixel_errors(tmp_path / ".thumbs/part-100x100.png") <= 8
+    assert scan(tmp_path / "part.gcode").layer_height == 0.2
+
+
+def test_qidi(tmp_path: Path) -> None:
+    assert names(scanned(tmp_path, make.qidi_block(ROWS)))[1:] == [".thumbs/part-100x100.png"]
+    # One bit of green is spent on saying that a colour is repeated.
+    assert pixel_errors(tmp_path / ".thumbs/part-100x100.png") <= 12
+    flat = [[make.rgb565(255, 0, 0)] * 200] * 200
+    assert names(scanned(tmp_path, make.qidi_block(flat), "flat.gcode"))[1:] == [".thumbs/flat-200x200.png"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b";simage:" + b"ff" * 40 + b"\rM10086 ;ffff\rM10086 ;\r",  # rows of different lengths
+        b";;gimage:" + b"f" * 5000 + b"\r",
+        b";simage:f\r",
+        b"M4010 X9999 Y9999\nM4010 I0 T99 'f7be3fff'\n",
+        b"M4010 X10 Y10\nM4010 I0 T99 'f7be30'\n",
+        b"M4010 X10 Y10\nM4010 I0 T99 'f7be3005'\n",
+        b"M4010 X0 Y10\nM4010 I0 T99 'f7be3005'\n",
+        b"M4010 X10 Y10\n" + b"M4010 I0 T99 'f7be3fff" * 1000,
+    ],
+)
+def test_hostile_pictures_for_displays_are_dropped(tmp_path: Path, content: bytes) -> None:
+    assert scanned(tmp_path, content) == []
+    assert not (tmp_path / ".thumbs").exists()
+
+
+@pytest.mark.parametrize("without_pillow", [False, True])
+def test_qoi_is_made_into_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_pillow: bool) -> None:
+    points = [((x * x) % 256, (x * y) % 256, y * 3 % 256, 255 if x < 40 else 90) for y in range(50) for x in range(60)]
+    points[200:400] = [points[200]] * 200
+    content = block(make.qoi(60, 50, points), 60, 50, word="thumbnail_QOI")
+    if without_pillow:
+        monkeypatch.setitem(sys.modules, "PIL", None)
+    assert names(scanned(tmp_path, content))[-1:] == [".thumbs/part-60x50.png"]
+    monkeypatch.undo()
+    with Image.open(tmp_path / ".thumbs/part-60x50.png") as image:
+        assert [image.getpixel((i % 60, i // 60)) for i in range(3000)] == points
+    # A PNG of that size does not take its name.
+    twice = scanned(tmp_path, content + block(picture(60, 50), 60, 50), "two.gcode")
+    assert names(twice)[1:] == [".thumbs/two-60x50.png", ".thumbs/two-60x50-2.png"]
+
+
+@pytest.mark.parametrize(("bits", "top_down"), [(24, False), (24, True), (32, False)])
+def test_bmp(bits: int, top_down: bool) -> None:
+    data = make.bmp(33, 20, bits=bits, top_down=top_down)
+    converted = pixels.to_png("bmp", 33, 20, data)
+    assert converted is not None
+    with Image.open(io.BytesIO(converted)) as image, Image.open(io.BytesIO(data)) as original:
+        assert image.tobytes() == original.convert("RGB").tobytes()
+    assert pixels.to_png("bmp", 33, 20, data[:-1]) is None
+    assert pixels.to_png("bmp", 33, 20, data[:28] + b"\x08" + data[29:]) is None
+
+
+def test_data_behind_a_whole_picture_do_not_count(tmp_path: Path) -> None:
+    assert len(scanned(tmp_path, block(picture(40, 40) + bytes(20), 40, 40, length=17))) == 2
 
 
 def test_wrong_length_is_forgiven_for_a_whole_picture_only(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The pictures that slicers write for displays: bare 16-bit colours in hexadecimal, without a file format around them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+from moonraker_lite.gcode_metadata.pixels import MAX_PIXELS
+
+MAX_SIDE = 1024
+
+_MKS = re.compile(
+    rb"[\r\n];;?[sg]image:([0-9A-Fa-f]{8,4096}+)((?:(?:\r\n?|\n)M10086[ \t]*+;[0-9A-Fa-f]*+){0,1024}+)(?=[\r\n]|$)"
+)
+"""`;simage:` and `;;gimage:`: the first row, and the other rows behind `M10086 ;`, for MKS displays. The line breaks
+between them may be carriage returns. Each pixel is a little-endian word."""
+_MKS_ROW = re.compile(rb"M10086[ \t]*+;([0-9A-Fa-f]++)")
+
+_QIDI = re.compile(
+    rb"\nM4010 X(\d{1,4}+) Y(\d{1,4}+)[ \t\r]*+((?:\nM4010 I\d{1,9}+ T\d{1,9}+ '[0-9A-Fa-f]*+'[ \t]*+\r?+)++)"
+)
+"""`M4010`: the size, and then chunks of big-endian words for QIDI's displays. In a colour with the bit 0x20 the low
+twelve bits of the next word count how often it stands."""
+_QIDI_CHUNK = re.compile(rb"'([0-9A-Fa-f]*+)'")
+_QIDI_REPEAT = 0x20
+
+Found = tuple[int, int, int, int, bytes]
+"""Start and end in the text, width, height, and the pixels as little-endian words from the top."""
+
+
+def find(text: bytes) -> Iterator[Found]:
+    """All such pictures in a text that begins with a line break; damaged ones have no pixels."""
+    if b"image:" in text:
+        for block in _MKS.finditer(text):
+            yield block.start(), block.end(), *_mks(block[1], block[2])
+    if b"\nM4010 X" in text:
+        for block in _QIDI.finditer(text):
+            width, height = int(block[1]), int(block[2])
+            yield block.start(), block.end(), width, height, _qidi(block[3], width * height)
+
+
+def _mks(first: bytes, others: bytes) -> tuple[int, int, bytes]:
+    rows = [first, *_MKS_ROW.findall(others)]
+    width = len(first) // 4
+    if width > MAX_SIDE or any(len(row) != width * 4 for row in rows):
+        return 0, 0, b""
+    return width, len(rows), binascii.unhexlify(b"".join(rows))
+
+
+def _qidi(lines: bytes, wanted: int) -> bytes:
+    digits = b"".join(_QIDI_CHUNK.findall(lines))
+    if not 0 < wanted <= MAX_PIXELS or len(digits) % 4:
+        return b""
+    data = binascii.unhexlify(digits)
+    pixels = bytearray()
+    position = 0
+    while position < len(data) and len(pixels) < wanted * 2:
+        high, low = data[position], data[position + 1]
+        position += 2
+        if low & _QIDI_REPEAT and position < len(data):
+            pixels += bytes((low & ~_QIDI_REPEAT, high)) * ((data[position] & 0x0F) << 8 | data[position + 1])
+            position += 2
+        else:
+            pixels += bytes((low, high))
+    return bytes(pixels) if len(pixels) == wanted * 2 else b""
