@@ -10,10 +10,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from moonraker_lite.marlin.gcode.help import command_table
 from moonraker_lite.marlin.job import PrintJob
+from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.protocol import LinkStats
 from moonraker_lite.marlin.state import Activity, Heater, IdleState, Machine, extruder_index, extruder_name
 
@@ -93,7 +92,7 @@ class StatusObjects:
             "motion_report": self._motion_report,
             "toolhead": self._toolhead,
             "system_stats": self._system_stats,
-            "marlin_link": lambda _: msgspec.structs.asdict(link_stats()),
+            "marlin_link": lambda _: link_status(link_stats(), firmware=machine.firmware.profile.name),
         }
 
     def names(self) -> list[str]:

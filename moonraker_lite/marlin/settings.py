@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from moonraker_lite.errors import BadRequest
+from moonraker_lite.marlin.firmware import UNKNOWN, profile_of
 from moonraker_lite.marlin.identity import parse_area, parse_capability, parse_m115
 from moonraker_lite.marlin.settings_report import parse_endstop_limits, parse_setting
 
@@ -82,6 +83,7 @@ class Firmware:
     def __init__(self) -> None:
         self.name = ""
         self.machine = ""
+        self.profile = UNKNOWN
         self.extruders = 1
         self.capabilities: dict[str, bool] = {}
         self.reports: dict[str, dict[str, float]] = {}
@@ -90,7 +92,7 @@ class Firmware:
 
     def can(self, capability: str, *, unknown: bool = False) -> bool:
         """Return what `Cap:NAME` said; builds without the list leave everything unknown."""
-        return self.capabilities.get(capability, unknown)
+        return self.capabilities.get(capability, self.profile.capabilities.get(capability, unknown))
 
     def report(self, command: str, word: str) -> float | None:
         return self.reports.get(command, {}).get(word)
@@ -99,6 +101,7 @@ class Firmware:
         """Take any line of the answers to M115, M503 and M211."""
         if info := parse_m115(line):
             self.name, self.machine, self.extruders = info.name, info.machine, max(1, info.extruders)
+            self.profile = profile_of(line)
         elif capability := parse_capability(line):
             self.capabilities[capability[0]] = capability[1]
         elif area := parse_area(line):

@@ -153,7 +153,7 @@ class Machine:
         if self.settings.g90_sets_extruder is not None:
             self.motion.g90_sets_extruder = self.settings.g90_sets_extruder
         else:
-            self.motion.g90_sets_extruder = "Marlin 1." not in firmware.name
+            self.motion.g90_sets_extruder = firmware.profile.g90_sets_extruder
 
     def observe(self, command: Command) -> None:
         """Take account of a command on its way to the firmware that is no move."""

@@ -25,7 +25,7 @@ class Dialogue:
         self._wire: list[str] = []
 
     @classmethod
-    def running(cls, *, advanced: bool = False, window: int | None = None, window_bytes: int = 127) -> Dialogue:
+    def running(cls, *, advanced: bool = False, window: int | None = None, window_bytes: int | None = None) -> Dialogue:
         """After the handshake. With a `window` the line counts as clean already."""
         dialogue = cls(LineProtocol(window_lines=window, window_bytes=window_bytes))
         dialogue.open()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 
+from moonraker_lite.marlin.firmware import UNKNOWN, FirmwareProfile, profile_of
 from moonraker_lite.marlin.protocol.events import (
     Acknowledged,
     Busy,
@@ -28,9 +29,6 @@ from moonraker_lite.marlin.protocol.stats import Health, LinkStats
 from moonraker_lite.marlin.protocol.wire import HELLO, clean, command_word, fit
 
 MAX_QUEUE = 1024
-
-USUAL_SLOTS = 4
-"""Marlin's BUFSIZE where it is not told: commands that it takes out of the receive buffer."""
 
 
 class State(enum.Enum):
@@ -60,16 +58,17 @@ class LineProtocol:
     def __init__(
         self,
         *,
-        window_bytes: int = 127,
+        window_bytes: int | None = None,
         window_lines: int | None = None,
         queue_size: int = 32,
         sync_interval: float = 5.0,
     ) -> None:
-        """`window_bytes`: most bytes unacknowledged on the wire, newlines included. `window_lines`: most lines
-        unacknowledged; None = one at a time until the firmware is known to buffer, then what its buffers hold. Either
-        way more than one only while the line is clean. `queue_size`: what `can_accept` counts down from.
-        `sync_interval`: seconds of streaming with plain `ok` before an M105 makes sure of what was executed."""
-        self._window_bytes = window_bytes
+        """`window_bytes`: most bytes unacknowledged on the wire, newlines included; None = what the firmware's profile
+        says. `window_lines`: most lines unacknowledged; None = one at a time until the firmware is known to buffer,
+        then what its buffers hold. Either way more than one only while the line is clean. `queue_size`: what
+        `can_accept` counts down from. `sync_interval`: seconds of streaming with plain `ok` before an M105 makes sure
+        of what was executed."""
+        self._given_bytes = window_bytes
         self._window_lines = window_lines
         self._queue_size = queue_size
         self._sync_interval = sync_interval
@@ -83,6 +82,7 @@ class LineProtocol:
         """Events that arose in a call that returns none."""
         self._knows_buffers = False
         self._emergency_parser = False
+        self._profile = UNKNOWN
         self._echo = ""
         self._swallow = False
         """The next bare `ok` belongs to a Resend."""
@@ -98,6 +98,7 @@ class LineProtocol:
         self._drop()
         self._splitter.clear()
         self._knows_buffers = self._emergency_parser = False
+        self._profile = UNKNOWN
         self._say_hello(now)
 
     def reset(self, now: float) -> tuple[Token, ...]:
@@ -224,10 +225,19 @@ class LineProtocol:
     def set_window(self, *, window_bytes: int | None = None, window_lines: int | None = None) -> None:
         """What is known of the firmware's buffers (from M115 or the config). None leaves a value as it is."""
         if window_bytes is not None:
-            self._window_bytes = self._session.window_bytes = window_bytes
+            self._given_bytes = self._session.window_bytes = window_bytes
         if window_lines is not None:
             self._window_lines = window_lines
         self._session.pace.set_limit(self._limit())
+
+    @property
+    def _window_bytes(self) -> int:
+        return self._profile.receive_buffer if self._given_bytes is None else self._given_bytes
+
+    @property
+    def profile(self) -> FirmwareProfile:
+        """What is known of this kind of firmware; `UNKNOWN` until M115 was answered."""
+        return self._profile
 
     @property
     def state(self) -> State:
@@ -282,7 +292,7 @@ class LineProtocol:
             return self._window_lines
         if not self._knows_buffers:
             return 1
-        slots = self._health.buffer_size or USUAL_SLOTS
+        slots = self._health.buffer_size or self._profile.slots
         return self._window_bytes if self._emergency_parser else max(slots - 1, 1)
 
     def _take_later(self) -> list[Event]:
@@ -306,6 +316,7 @@ class LineProtocol:
             window_bytes=self._window_bytes,
             sync_interval=self._sync_interval,
         )
+        self._session.sent.learn(self._profile.patience)
         self._swallow = False
         self._error = None
 
@@ -445,12 +456,19 @@ class LineProtocol:
             if line[:21] == b"echo:Unknown command:" and self._active:
                 command = line.partition(b'"')[2].rpartition(b'"')[0]
                 self._swallow = self._session.unknown(command, now) or self._swallow
-        elif line[:14] == b"FIRMWARE_NAME:":
-            self._knows_buffers = self._knows_buffers or b"Marlin" in line
-            self._session.pace.set_limit(self._limit())
+        elif line[:13] == b"FIRMWARE_NAME" or line[:5] == b"NAME.":
+            self._meet(profile_of(reply.text))
         elif line[:20] == b"Cap:EMERGENCY_PARSER":
             self._emergency_parser = line[20:22] == b":1"
             self._session.pace.set_limit(self._limit())
+
+    def _meet(self, profile: FirmwareProfile) -> None:
+        self._profile = profile
+        self._knows_buffers = self._knows_buffers or profile.slots > 1
+        self._emergency_parser = profile.capabilities.get("EMERGENCY_PARSER", False)
+        self._session.window_bytes = self._window_bytes
+        self._session.sent.learn(profile.patience)
+        self._session.pace.set_limit(self._limit())
 
     def _halt(self, message: str, events: list[Event]) -> None:
         if self._state is State.HALTED:

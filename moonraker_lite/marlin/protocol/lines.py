@@ -7,9 +7,11 @@ pace and progress only; when it is wrong, time is lost but never a line.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from moonraker_lite.marlin.protocol.events import Token
 from moonraker_lite.marlin.protocol.timing import patience_with
-from moonraker_lite.marlin.protocol.wire import encode
+from moonraker_lite.marlin.protocol.wire import command_word, encode
 
 KEPT = 64
 """Lines kept behind the last one that is known for certain to have been accepted."""
@@ -41,10 +43,12 @@ class Sent:
 class SentLines:
     """The window over the session's lines, from the oldest kept to the newest bound."""
 
-    __slots__ = ("acked", "base", "bytes_out", "cursor", "lines", "next", "oldest", "reported", "solid")
+    __slots__ = ("acked", "base", "bytes_out", "cursor", "lines", "next", "oldest", "patience", "reported", "solid")
 
     def __init__(self) -> None:
         self.lines: dict[int, Sent] = {}
+        self.patience: dict[bytes, float] = {}
+        """This firmware's own commands that take long."""
         self.oldest = 1
         """Lowest number kept."""
         self.next = 1
@@ -62,10 +66,16 @@ class SentLines:
         self.bytes_out = 0
         """Bytes of the lines above `base` and below `cursor`."""
 
+    def learn(self, patience: Mapping[str, float]) -> None:
+        """More commands that keep this firmware silent, and for how many seconds."""
+        self.patience = {word.encode(): seconds for word, seconds in patience.items()}
+
     def bind(self, body: bytes, token: Token | None) -> Sent:
         """Give the next number to a command."""
         number = self.next
         sent = self.lines[number] = Sent(number, body, token)
+        if self.patience and not sent.move:
+            sent.patience = max(sent.patience, self.patience.get(command_word(body), 0.0))
         self.next = number + 1
         return sent
 
