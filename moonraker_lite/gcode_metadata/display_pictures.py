@@ -1,4 +1,4 @@
-"""The pictures that slicers write for displays: bare 16-bit colours in hexadecimal, without a file format around them."""
+"""The pictures that slicers write for displays: bare 16-bit colours in hexadecimal, without a file format around."""
 
 from __future__ import annotations
 
