@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from moonraker_lite import __version__
 from moonraker_lite.marlin.printer import Printer
 from moonraker_lite.marlin.requests import Params, RequestError, object_fields
@@ -28,6 +30,7 @@ class Endpoints:
         self._printer = printer
         self._feed = StatusFeed(self._snapshot, printer.machine.clock)
         self._remote_methods: dict[str, tuple[Client, dict[str, Any]]] = {}
+        printer.actions.remote = self._call_remote
         self._about = {
             "hostname": socket.gethostname(),
             "klipper_path": str(Path(__file__).resolve().parents[2]),
@@ -103,6 +106,14 @@ class Endpoints:
         template = params.mapping("response_template")
         self._remote_methods[params.text("remote_method")] = (client, template)
         return {}
+
+    def _call_remote(self, method: str, params: dict[str, Any]) -> bool:
+        """A macro calls a method that a client has registered; return whether there is one."""
+        if method not in self._remote_methods:
+            return False
+        client, template = self._remote_methods[method]
+        client.send(msgspec.json.encode({"params": params, **template}))
+        return True
 
     def _subscribe_output(self, client: Client, params: Params, _: Reply) -> dict[str, Any]:
         client.subscribe_output(params.mapping("response_template", {}))

@@ -103,6 +103,14 @@ class PrintJob:
         """The job was cancelled or failed, and ends at the next opportunity."""
         return self._wishes.stopping
 
+    def override(self, words: frozenset[str]) -> None:
+        """These words of the firmware are macros from now on."""
+        self._streamer.overridden = frozenset(word for word in words if word[0] == "G")
+
+    def is_current_task(self) -> bool:
+        """Whether it is the file being printed that asks."""
+        return self._task is not None and asyncio.current_task() is self._task
+
     @property
     def position(self) -> int:
         """Bytes of the file that the firmware has acknowledged."""
@@ -204,6 +212,8 @@ class PrintJob:
             return False
         if asyncio.current_task() is self._task:
             self.request_pause()
+            # What a macro of the file does from here on, such as parking, is not what a resume returns to.
+            self._saved = Saved(self._machine)
             return True
         self._paused_by_script = True
         try:
@@ -244,6 +254,7 @@ class PrintJob:
             return True
         if self._saved is not None:
             await self._saved.restore(self._machine, send)
+            self._saved = None
         if self.link_away:
             self._wishes.resume()
         elif self.stats.state is JobState.PAUSED and self._wishes.current is Wish.PAUSE:
@@ -393,7 +404,7 @@ class PrintJob:
         await self._wishes.unless_failed(self._line.drained())
         await self._wishes.unless_failed(self._line.send("M400"))
         self._wishes.check()
-        self._saved = Saved(self._machine)
+        self._saved = self._saved or Saved(self._machine)
         await self._park()
         self.stats.transition(JobState.PAUSED, self._pause_message)
         self._pause_message = ""

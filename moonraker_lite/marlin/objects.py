@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from moonraker_lite.marlin.gcode.help import command_table
+from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.protocol import LinkStats
@@ -58,6 +58,7 @@ class StatusObjects:
         webhooks: Callable[[], Status],
         configfile: Callable[[], Status],
         link_stats: Callable[[], LinkStats],
+        interpreter: Interpreter,
     ) -> None:
         self._machine = machine
         self._job = job
@@ -66,7 +67,8 @@ class StatusObjects:
         self._configfile = configfile
         self._link_stats = link_stats
         self._live = LiveMotion(machine)
-        self._commands: tuple[tuple[int, bool, bool], Status] = ((0, False, False), {})
+        self._interpreter = interpreter
+        self._commands: tuple[object, Status] = (None, {})
         self._system: tuple[float, Status] = (-1e9, {})
         self._started = machine.clock()
         empty: Status = {}
@@ -97,6 +99,7 @@ class StatusObjects:
 
     def names(self) -> list[str]:
         names = [*self._fixed, *self._machine.heaters]
+        names += [name for name in self._interpreter.macros.object_names() if name not in self._fixed]
         names += [f"fan_generic fan{index}" for index in self._machine.motion.fans if index]
         if self._machine.firmware.can("AUTOLEVEL"):
             names.append("bed_mesh")
@@ -104,6 +107,8 @@ class StatusObjects:
 
     def snapshot(self, name: str, now: float) -> Status | None:
         """Return an object's fields, None when there is no such object."""
+        if (variables := self._interpreter.macros.status(name)) is not None:
+            return variables
         if build := self._fixed.get(name):
             return build(now)
         if heater := self._machine.heaters.get(name):
@@ -121,10 +126,10 @@ class StatusObjects:
 
     def _gcode(self, _: float) -> Status:
         firmware = self._machine.firmware
-        known = (firmware.extruders, firmware.can("Z_PROBE"), firmware.can("AUTOLEVEL"))
+        probe, mesh = firmware.can("Z_PROBE"), firmware.can("AUTOLEVEL")
+        known = (firmware.extruders, probe, mesh, self._interpreter.macros.version)
         if self._commands[0] != known:
-            table = command_table(known[0], probe=known[1], mesh=known[2])
-            self._commands = (known, {"commands": table})
+            self._commands = (known, {"commands": self._interpreter.commands(probe=probe, mesh=mesh)})
         return self._commands[1]
 
     def _mcu(self, _: float) -> Status:

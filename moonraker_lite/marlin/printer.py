@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.object_commands import ObjectCommands
-from moonraker_lite.marlin.gcode.translate import Options, turn_off_heaters
+from moonraker_lite.marlin.gcode.options import Options
+from moonraker_lite.marlin.gcode.translate import turn_off_heaters
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.objects import StatusObjects
+from moonraker_lite.marlin.owner import MacroActions, OwnersCommands
 from moonraker_lite.marlin.print_stats import RUNNING, JobState
 from moonraker_lite.marlin.printer_config import PrinterConfig, Sections, read_printer_config, settings_of
 from moonraker_lite.marlin.protocol import (
@@ -89,7 +91,6 @@ class Printer:
         self.options = options
         self.config = PrinterConfig()
         self.machine = Machine(options.settings, time.monotonic)
-        self._read_config()
         self.console = Console(output)
         self.status = HostStatus(self.console)
         self._line = make_line(
@@ -111,7 +112,10 @@ class Printer:
             link_back=self._on_link_back,
         )
         self.turn = ScriptTurn()
-        self.interpreter = Interpreter(self.machine, self.console, self._line, self.turn, self._check_ready)
+        self.actions = MacroActions(self.console, self.emergency_stop)
+        self.interpreter = Interpreter(
+            self.machine, self.console, self._line, self.turn, self._check_ready, self.actions
+        )
         checkpoints = CheckpointFile(options.state_dir)
         self.job = PrintJob(
             options.gcodes,
@@ -130,10 +134,22 @@ class Printer:
         self.interpreter.add(commands.table)
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.machine.labels, self.console).table)
         self.interpreter.add(self._own_commands())
+        self.interpreter.job_stops = self._job_stops_here
+        self.interpreter.without_waits = self._without_waits
+        self.owner = OwnersCommands(self.interpreter)
+        self.status.on_ready = self.owner.ready
+        self._read_config()
         self.activity = Activity(self.machine.settings.idle_timeout, self._on_idle)
         self.objects = StatusObjects(
-            self.machine, self.job, self.activity, self._webhooks, self._configfile, lambda: self._stats
+            self.machine,
+            self.job,
+            self.activity,
+            self._webhooks,
+            self._configfile,
+            lambda: self._stats,
+            self.interpreter,
         )
+        self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
         self._question: asyncio.Future[tuple[str, ...]] | None = None
@@ -151,7 +167,9 @@ class Printer:
         options = self.options
         config = read_printer_config(options.config_file, options.given)
         settings, problems = settings_of(config, options.settings)
-        self.config = msgspec.structs.replace(config, warnings=(*config.warnings, *problems))
+        problems = (*config.warnings, *problems, *self.owner.load(config.sections))
+        self.job.override(self.interpreter.macros.overridden)
+        self.config = msgspec.structs.replace(config, warnings=problems)
         for warning in self.config.warnings:
             _LOGGER.warning("%s", warning)
         self.machine.configure(settings)
@@ -166,6 +184,7 @@ class Printer:
     async def stop(self) -> None:
         """End. Nobody would watch the printer from here on: a print stops with its checkpoint, heaters go off."""
         self._emergency.settled()
+        await self.owner.stop()
         await self.job.stop()
         if self._line.connected:
             await self._farewell()
@@ -372,6 +391,13 @@ class Printer:
         if not self.status.ready:
             raise CommandError(self.status.message)
 
+    async def _without_waits(self, work: Awaitable[object]) -> None:
+        self.job.cooling.break_wait()
+        await self.job.cooling.without_waits(work)
+
+    def _job_stops_here(self) -> bool:
+        return self.job.stopping and self.job.is_current_task()
+
     async def _park(self) -> None:
         await self.interpreter.run_lines(self.machine.settings.pause_gcode)
 
@@ -418,10 +444,12 @@ class Printer:
 
     def _configfile(self) -> dict[str, Any]:
         machine = self.machine
-        basis = (machine.save_pending, len(machine.heaters), len(machine.mesh.points), machine.firmware)
+        basis = (machine.save_pending, len(machine.heaters), len(machine.mesh.points), machine.firmware, self.config)
         if self._config[0] != basis:
             options = self.options
-            self._config = (basis, configfile.build(machine, options.gcodes, options.serial, options.baud))
+            built = configfile.build(machine, options.gcodes, options.serial, options.baud)
+            warnings = [{"type": "runtime_warning", "message": warning} for warning in self.config.warnings]
+            self._config = (basis, {**self.owner.show(built), "warnings": [*built["warnings"], *warnings]})
         return self._config[1]
 
 

@@ -45,6 +45,7 @@ class HostStatus:
         self._console = console
         self.state = HostState.STARTUP
         self.message = STARTUP
+        self.on_ready: Callable[[], None] = lambda: None
 
     @property
     def ready(self) -> bool:
@@ -59,6 +60,8 @@ class HostStatus:
         self.state, self.message = state, message
         if entered and state in (HostState.READY, HostState.SHUTDOWN):
             self._console.info(f"Klipper state: {state.value.capitalize()}")
+        if entered and state is HostState.READY:
+            self.on_ready()
 
 
 class Begin(enum.Enum):

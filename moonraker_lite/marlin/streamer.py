@@ -85,6 +85,8 @@ class Streamer:
         self._is_host_command = is_host_command
         self._left_out = left_out
         self._filter = MoveFilter(machine.excluded, machine.motion)
+        # G words that are macros: they are not for the firmware.
+        self.overridden: frozenset[str] = frozenset()
         self._read_offset = 0
         self._read_line = 0
         # Nothing is sent until all that is under way is executed: a slow command is next, or is under way.
@@ -96,6 +98,9 @@ class Streamer:
         # What is not acknowledged.
         self._in_flight: deque[_Flight] = deque()
         self._arrived: _Flight = (0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def _is_overridden(self, text: str) -> bool:
+        return bool(self.overridden) and command_word(text) in self.overridden
 
     def begin(self, offset: int) -> None:
         """Start anew at a byte of the file."""
@@ -189,7 +194,7 @@ class Streamer:
                 self._machine.labels.comment(whole[comment:])
             if not text:
                 continue
-            if not _GCODE(text) or not text.isprintable() or _ODD(text):
+            if not _GCODE(text) or not text.isprintable() or _ODD(text) or self._is_overridden(text):
                 room -= self._push_other(whole, text)
                 if self.special is not None:
                     break

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from moonraker_lite.marlin import subscriptions
@@ -33,10 +34,11 @@ class Rig:
             self.socket, lambda *call: self.endpoints.handle(*call), lambda c: self.endpoints.client_left(c)
         )
         extra: dict[str, Any] = {"reset_board": board.reset} if board else {} if url else {"make_line": FakeLine}
+        where = board.path if board else url or "fake"
+        options = PrinterOptions(folder / "gcodes", where, 115200, folder / "state", settings)
+        self.config = folder / "marlin.cfg"
         self.printer = Printer(
-            PrinterOptions(
-                folder / "gcodes", board.path if board else url or "fake", 115200, folder / "state", settings
-            ),
+            msgspec.structs.replace(options, config_file=self.config),
             output=self.server.output,
             restart_clients=self.server.close_clients,
             **extra,
@@ -108,9 +110,12 @@ async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         *,
         start: bool = True,
         url: str = "",
+        config: str = "",
     ) -> Rig:
         folder = tmp_path / f"printer{len(rigs)}"
         folder.mkdir()
+        if config:
+            (folder / "marlin.cfg").write_text(config)
         rig = Rig(folder, board, settings or PrinterSettings(), url)
         rigs.append(rig)
         if start:

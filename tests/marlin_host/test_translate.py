@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonraker_lite.marlin.gcode.translate import TRANSLATIONS, Options
+from moonraker_lite.marlin.gcode.options import Options
+from moonraker_lite.marlin.gcode.translate import TRANSLATIONS
 from moonraker_lite.marlin.gcode.words import parse
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.settings import PrinterSettings

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode.motion import Modes
-from moonraker_lite.marlin.gcode.translate import Options
+from moonraker_lite.marlin.gcode.options import Options
 from moonraker_lite.marlin.gcode.words import Command, number
 from moonraker_lite.marlin.gcode_folder import list_files
 from moonraker_lite.marlin.job import PrintJob

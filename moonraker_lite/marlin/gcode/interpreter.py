@@ -1,7 +1,7 @@
 """Runs commands: whole scripts for whoever sent them, and single commands for the print job.
 
-A command is, in this order: the host's own, a Klipper word with a translation, or one for the firmware as it stands.
-Unknown words are told to the console and are no error, as in Klipper.
+A command is, in this order: a macro, the host's own, a Klipper word with a translation, or one for the firmware as it
+stands. Unknown words are told to the console and are no error, as in Klipper.
 """
 
 from __future__ import annotations
@@ -9,18 +9,24 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from typing import Protocol
 
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console, complaint
+from moonraker_lite.marlin.gcode.help import command_table
+from moonraker_lite.marlin.gcode.macros import Macro, MacroHost, Macros, Script
 from moonraker_lite.marlin.gcode.motion import AXES
-from moonraker_lite.marlin.gcode.translate import TRANSLATIONS, Options
+from moonraker_lite.marlin.gcode.options import Options
+from moonraker_lite.marlin.gcode.translate import TRANSLATIONS
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command, number, parse, squeeze
 from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.temperature_report import parse_temperatures
+from moonraker_lite.marlin.wishes import Stopped
 
 Handler = Callable[[Command], Awaitable[None]]
 
@@ -30,12 +36,16 @@ EMERGENCY = frozenset({"M108", "M112", "M410", "M876"})
 ALWAYS = frozenset({"ECHO", "FIRMWARE_RESTART", "HELP", "M112", "RESTART", "STATUS"})
 # Bytes of a script. It is read as a whole, and while it is read nothing goes to the printer.
 MAX_SCRIPT = 128 * 1024
+# Lines of a macro after which others get their turn on the event loop, should none of the lines wait for anything.
+_BREATH = 64
 # Not what Python takes for line ends: a name may hold U+2028, and what stands behind it is no command.
 _LINE_ENDS = re.compile(r"[\r\n]+")
 # Questions: they are no activity of the machine.
 _QUESTIONS = frozenset({"M105", "M114", "M115", "M119", "M503", "M27", "M31", "M78", "M117", "M118", "M73"})
 # In a file they mean something else, such as the end of a program; that is no reason to give a print up.
 _NOT_OF_A_FILE = frozenset({"M28", "M29", "M30"})
+# The macros that are being run, outermost first.
+_CALLS: ContextVar[tuple[str, ...]] = ContextVar("macro calls", default=())
 
 
 class CommandLine(Protocol):
@@ -48,6 +58,10 @@ class FirmwareError(CommandError):
     """The firmware itself complained; it has been on the console already."""
 
 
+class _Left(Exception):
+    """A macro of the file being printed is left: the print is about to be cancelled."""
+
+
 class Interpreter:
     """`handlers` are the host's own commands, added by those who have them; `check_ready` raises when not ready."""
 
@@ -58,26 +72,55 @@ class Interpreter:
         line: CommandLine,
         turn: ScriptTurn,
         check_ready: Callable[[], None],
+        host: MacroHost,
     ) -> None:
         self._machine = machine
         self._console = console
         self._line = line
         self._turn = turn
         self._check_ready = check_ready
-        self._handlers: dict[str, Handler] = {}
+        self._host = host
+        self.macros = Macros(host)
+        # Whether the print that runs in this very task is to end; set by whoever has the job.
+        self.job_stops: Callable[[], bool] = lambda: False
+        # Waits for something, and breaks off meanwhile what the firmware waits for.
+        self.without_waits: Callable[[Awaitable[object]], Awaitable[None]] = _just_wait
+        self._handlers: dict[str, Handler] = {"SET_GCODE_VARIABLE": self.macros.set_variable}
         self._active = 0
+        # A macro of the file being printed runs; it is to be left.
+        self._macro_of_job = False
+        self._leave = False
 
     def add(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers.update(handlers)
 
+    def exists(self, name: str) -> bool:
+        """Whether the host has a command of this name, macros aside."""
+        return name in self._handlers or name in TRANSLATIONS
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all commands that are carried out or translated here, macros aside."""
+        return frozenset({*self._handlers, *TRANSLATIONS})
+
     def is_host_command(self, name: str) -> bool:
         """Whether a command of a file being printed is for `execute_in_job`. M118 is the firmware's there."""
+        if self.macros.find(name) is not None or self.macros.original(name) is not None:
+            return True
         return name in self._handlers and name != "M118"
+
+    def commands(self, *, probe: bool, mesh: bool) -> dict[str, dict[str, str]]:
+        """Return Klipper's `gcode.commands`."""
+        return {**command_table(self._machine.firmware.extruders, probe=probe, mesh=mesh), **self.macros.commands()}
 
     @property
     def active(self) -> bool:
         """A script makes the machine do something just now."""
         return self._active > 0
+
+    @property
+    def leaving(self) -> bool:
+        """What runs in this task is to be left at the next opportunity."""
+        return self.job_stops() or (self._leave and bool(_CALLS.get()))
 
     async def run_script(self, script: str) -> None:
         """Run a user's script as a whole. Raise CommandError (or LineError) at the first command that fails."""
@@ -90,7 +133,8 @@ class Interpreter:
             if all(command.name in EMERGENCY or command.name in ALWAYS for command in commands):
                 await self._run_all(commands)
             else:
-                async with self._turn.script():
+                async with AsyncExitStack() as stack:
+                    await self._take_turn(stack, hurry=commands[0].name == "CANCEL_PRINT")
                     await self._run_all(commands)
         except FirmwareError:
             raise
@@ -98,14 +142,29 @@ class Interpreter:
             self._console.error(error.message)
             raise
 
+    async def run_template(self, script: Script) -> None:
+        """Render a script that is no macro, and run it as `run_script` does."""
+        async with self._turn.script():
+            try:
+                self._check_ready()
+                text = await script.render(self._host, {"params": {}, "rawparams": ""})
+                await self._run_text(text, checked=self._machine.settings.check_moves)
+            except FirmwareError:
+                raise
+            except HostError as error:
+                self._console.error(error.message)
+                raise
+
     async def run_lines(self, script: str) -> None:
         """Run lines of our own within a command: no turn is taken, moves are not checked."""
-        for line in _LINE_ENDS.split(script):
-            if (command := parse(line)) is not None:
-                await self._run(command, checked=False)
+        await self._run_text(script, checked=False)
 
     async def execute_in_job(self, command: Command) -> list[str]:
         """Run a command of the file being printed that is no plain G-code; return what to send in its place."""
+        if macro := self.macros.find(command.name):
+            await self._run_in_job(macro, command)
+            return []
+        command = self._without_alias(command)
         if command.name in _NOT_OF_A_FILE:
             self._console.info(f"{command.line} is left out: a file that is printed cannot write or delete files")
             return []
@@ -127,13 +186,41 @@ class Interpreter:
         self._read_replies(name, replies)
         return replies
 
+    async def _take_turn(self, stack: AsyncExitStack, *, hurry: bool) -> None:
+        """Wait for the turn. Whoever is in a hurry lets a macro of the print stop at its next line."""
+        turn = stack.enter_async_context(self._turn.script())
+        if not (hurry and self._macro_of_job):
+            await turn
+            return
+        self._leave = True
+        try:
+            await self.without_waits(turn)
+        finally:
+            self._leave = False
+
     async def _run_all(self, commands: list[Command]) -> None:
         for command in commands:
             await self._run(command, checked=self._machine.settings.check_moves)
 
+    async def _run_text(self, script: str, *, checked: bool) -> None:
+        for count, line in enumerate(_LINE_ENDS.split(script)):
+            if (command := parse(line)) is None:
+                continue
+            if count % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+            if self.job_stops():
+                raise Stopped
+            if self._leave and self._macro_of_job:
+                raise _Left
+            await self._run(command, checked=checked)
+
     async def _run(self, command: Command, *, checked: bool) -> None:
         if command.name not in ALWAYS:
             self._check_ready()
+        if macro := self.macros.find(command.name):
+            await self._run_macro(macro, command, checked=checked)
+            return
+        command = self._without_alias(command)
         if handler := self._handlers.get(command.name):
             await handler(command)
             return
@@ -141,6 +228,37 @@ class Interpreter:
             check_move(command, self._machine)
         for text in self._translate(command):
             await self.send(text)
+
+    async def _run_macro(self, macro: Macro, command: Command, *, checked: bool) -> None:
+        calls = _CALLS.get()
+        if macro.name in calls:
+            raise CommandError(f"Macro {macro.name} called recursively")
+        token = _CALLS.set((*calls, macro.name))
+        try:
+            await self._run_text(await self.macros.render(macro, command), checked=checked)
+        finally:
+            _CALLS.reset(token)
+
+    async def _run_in_job(self, macro: Macro, command: Command) -> None:
+        """A macro in a file runs as a whole, like a script. Raise Stopped when the print is to end meanwhile."""
+        # The task of a print may have been made by a macro.
+        token = _CALLS.set(())
+        try:
+            async with self._turn.script():
+                self._macro_of_job = True
+                try:
+                    await self._run_macro(macro, command, checked=False)
+                except _Left:
+                    pass
+                finally:
+                    self._macro_of_job = False
+        finally:
+            _CALLS.reset(token)
+
+    def _without_alias(self, command: Command) -> Command:
+        """Return the command that was meant by the name that a macro gave it."""
+        name = self.macros.original(command.name)
+        return command if name is None else Command(name, command.rest, traditional=command.traditional)
 
     def _translate(self, command: Command) -> list[str]:
         if translation := TRANSLATIONS.get(command.name):
@@ -177,6 +295,10 @@ class Interpreter:
 def _names_objects(command: Command) -> bool:
     """M486 that is for the host, but that a firmware may show on its display. Leaving out is up to the host alone."""
     return command.name == "M486" and command.rest[:1].upper() in ("A", "S", "T")
+
+
+async def _just_wait(work: Awaitable[object]) -> None:
+    await work
 
 
 def check_move(command: Command, machine: Machine) -> None:

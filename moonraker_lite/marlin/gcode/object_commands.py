@@ -9,7 +9,7 @@ import msgspec
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode.exclude import ExcludedObjects
 from moonraker_lite.marlin.gcode.labels import Labels
-from moonraker_lite.marlin.gcode.translate import Options
+from moonraker_lite.marlin.gcode.options import Options
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.requests import CommandError
 
