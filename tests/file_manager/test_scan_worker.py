@@ -25,11 +25,17 @@ import json, os, sys, time
 for line in sys.stdin:
     request = json.loads(line)
     path = request["path"]
+    work = request.get("work", "scan")
+    if work in ("pace", "cancel"): continue
     if "hang" in path: time.sleep(60)
     if "crash" in path: os._exit(3)
     if "garbage" in path: print("not json", flush=True); continue
     if "huge" in path: print("x" * 5_000_000, flush=True); continue
     if "bad" in path: print(json.dumps({"id": request["id"], "error": "no G-code"}), flush=True); continue
+    if work != "scan":
+        print(json.dumps({"id": request["id"], "done": 0.5}), flush=True)
+        print(json.dumps({"id": request["id"], "moves": {"layer_count": 3}, "changed": True}), flush=True)
+        continue
     found = {"size": 1, "path": path, "pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0)}
     print(json.dumps({"id": request["id"], "metadata": found}), flush=True)
 """
@@ -118,6 +124,44 @@ async def test_closing_ends_what_is_under_way(worker: ScanWorker) -> None:
         os.kill(pid, 0)
 
 
+async def test_long_work(worker: ScanWorker) -> None:
+    told: list[float] = []
+    moves, changed, found = await asyncio.gather(
+        worker.follow_moves("/a"), worker.define_objects("/b", told.append), worker.scan("/c", "/t")
+    )
+    assert (moves, changed, found["path"], told) == ({"layer_count": 3}, True, "/c", [0.5])
+    with pytest.raises(ScanFailed, match="no G-code"):
+        await worker.follow_moves("/bad")
+
+
+@pytest.mark.parametrize("trouble", ["hang", "crash", "garbage", "huge"])
+async def test_trouble_with_long_work(worker: ScanWorker, trouble: str) -> None:
+    jobs = [worker.follow_moves(f"/{trouble}"), worker.follow_moves("/a")]
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(results[0], ScanFailed)
+    assert results[1] == {"layer_count": 3}
+
+
+async def test_long_work_that_rests_has_no_time_limit(worker: ScanWorker) -> None:
+    worker.set_pace(0)
+    job = asyncio.ensure_future(worker.follow_moves("/hang"))
+    await asyncio.sleep(0.7)  # longer than the limit
+    assert not job.done()
+    worker.set_pace(1)
+    with pytest.raises(ScanFailed, match="longer"):
+        await job
+
+
+async def test_long_work_ends_with_who_asked(worker: ScanWorker) -> None:
+    worker.set_pace(0)
+    job = asyncio.ensure_future(worker.follow_moves("/hang"))
+    await asyncio.sleep(0)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert not worker._long
+
+
 LOOPS = [
     pytest.param(asyncio.new_event_loop, id="asyncio"),
     pytest.param(pytest.importorskip("uvloop").new_event_loop, id="uvloop"),
@@ -164,6 +208,8 @@ def test_killed_at_any_moment(
             if jobs and moments.random() < 0.3:
                 jobs[0].cancel()
             jobs.append(asyncio.ensure_future(worker.scan("/last", "/t")))
+            if moments.random() < 0.3:
+                jobs.append(asyncio.ensure_future(worker.follow_moves("/long")))
             for result in await asyncio.gather(*jobs, return_exceptions=True):
                 assert isinstance(result, (dict, ScanFailed, asyncio.CancelledError))
         assert (await worker.scan("/good", "/t"))["path"] == "/good"

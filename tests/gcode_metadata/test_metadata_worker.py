@@ -36,6 +36,16 @@ class Worker:
         answer: dict[str, Any] = msgspec.json.decode(self.process.stdout.readline())
         return answer
 
+    def tell(self, **request: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(msgspec.json.encode(request) + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = msgspec.json.decode(self.process.stdout.readline())
+        return answer
+
     def scan(self, number: int, path: Path, thumbs_dir: Path | None = None) -> dict[str, Any]:
         folder = None if thumbs_dir is None else str(thumbs_dir)
         return self.ask(msgspec.json.encode({"id": number, "path": str(path), "thumbs_dir": folder}))
@@ -100,3 +110,67 @@ def test_a_host_that_is_gone() -> None:
     with worker.process.stderr as stderr:
         assert stderr.read() == b""
     assert worker.process.wait(timeout=10) == 0
+
+
+@pytest.fixture(scope="module")
+def long_print(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some seconds of work."""
+    path = tmp_path_factory.mktemp("long") / "long.gcode"
+    layer = b"".join(b"G1 X%d Y%d E.1 ; no plain line\n" % (index % 200, index % 77) for index in range(10_000))
+    path.write_bytes(b"M83\n" + b"".join(b"G1 Z%d.2\n%b" % (z, layer) for z in range(200)))
+    return path
+
+
+def test_all_moves_of_a_file(worker: Worker) -> None:
+    worker.tell(id=1, path=str(SAMPLES / "prusaslicer.gcode"), work="moves")
+    answer = worker.hear()
+    assert answer["id"] == 1
+    assert set(answer["moves"]) >= {"object_height", "layer_count", "filament_total", "bounding_box"}
+    worker.tell(id=2, path="/nothing", work="moves")
+    assert worker.hear() == {"id": 2, "error": "The file cannot be read: No such file or directory"}
+
+
+def test_scans_do_not_wait_for_long_work(worker: Worker, long_print: Path) -> None:
+    worker.tell(id=1, path=str(long_print), work="moves")
+    worker.tell(id=2, path=str(long_print), work="moves")
+    for number in range(3, 10):
+        worker.tell(id=number, path=str(SAMPLES / "cura.gcode"))
+        answer = worker.hear()
+        while "done" in answer:
+            answer = worker.hear()
+        assert answer["id"] == number
+    worker.tell(id=1, path="", work="cancel")
+    worker.tell(id=2, path="", work="cancel")
+    assert worker.scan(10, SAMPLES / "cura.gcode")["id"] == 10
+
+
+def test_long_work_rests_and_goes_on(worker: Worker, long_print: Path) -> None:
+    worker.tell(id=0, path="", work="pace", pace=0)
+    worker.tell(id=1, path=str(SAMPLES / "prusaslicer.gcode"), work="moves")
+    worker.tell(id=2, path=str(SAMPLES / "cura.gcode"))
+    assert worker.hear()["id"] == 2  # the first would be done by now
+    worker.tell(id=0, path="", work="pace", pace=0.5)
+    assert worker.hear()["id"] == 1
+    worker.tell(id=3, path=str(long_print), work="moves")
+    assert 0 < worker.hear()["done"] < 1
+    worker.tell(id=0, path="", work="pace", pace=0)
+    worker.tell(id=3, path="", work="cancel")
+    answer = worker.scan(4, SAMPLES / "cura.gcode")
+    while "done" in answer:
+        answer = worker.hear()
+    assert answer["id"] == 4
+
+
+def test_the_end_of_input_ends_long_work(worker: Worker, long_print: Path) -> None:
+    worker.tell(id=1, path=str(long_print), work="moves")  # the fixture waits for the end
+
+
+def test_a_file_that_needs_too_much_memory_is_no_end(tmp_path: Path) -> None:
+    """The bound is set by the process itself."""
+    code = (
+        "import resource, sys; from moonraker_lite.gcode_metadata import worker; worker._bound_memory();"
+        "limit = resource.getrlimit(resource.RLIMIT_AS)[0]; assert 0 < limit <= worker.MAX_MEMORY;"
+        "answer = worker._guarded(worker.Request(1, ''), lambda request: bytearray(2 * worker.MAX_MEMORY));"
+        "assert 'memory' in answer.error, answer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

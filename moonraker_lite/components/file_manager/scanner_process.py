@@ -5,15 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
+
+_BEGIN = """
+import sys
+sys.path[:0] = sys.argv[1:2]
+sys.path += sys.argv[2:]
+sys.modules["typing_extensions"] = None
+from moonraker_lite.gcode_metadata.worker import main
+sys.exit(main())
+"""
+# Without `site` and the user's environment it starts in half the time. msgspec takes typing_extensions where there is
+# one, which costs more than all the rest, and does as well without.
 
 STOP_SECONDS = 2.0
 NICENESS = 10
 MAX_ANSWER = 4 * 1024 * 1024
 _DRAIN = 64 * 1024
+
+
+def command() -> tuple[str, ...]:
+    """What starts the scanner: this interpreter, with the modules that this process would find."""
+    import moonraker_lite
+
+    package = str(Path(moonraker_lite.__file__).resolve().parent.parent)
+    return (sys.executable, "-I", "-S", "-c", _BEGIN, package, *(os.path.abspath(path) for path in sys.path))
 
 
 class BrokenDown(Exception):
@@ -25,11 +46,18 @@ class BrokenDown(Exception):
         self.guilty = guilty
 
 
+class SilentError(BrokenDown):
+    """It has not said anything for too long."""
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What the process says of one request."""
+    """What the process says of one request: what was asked for, or why it cannot be had, or (`done`) how far it is."""
 
     id: int | None = None
     metadata: dict[str, Any] | None = None
+    moves: dict[str, Any] | None = None
+    changed: bool | None = None
+    done: float | None = None
     error: str | None = None
 
 
@@ -75,7 +103,7 @@ class ScannerProcess:
             self._input.write(line)
 
     async def answer(self, limit: float) -> Answer:
-        """The next answer; `limit` in s.
+        """The next answer; `limit` in s. After a SilentError it may be waited for again.
 
         Raises:
             BrokenDown: there will be none.
@@ -84,7 +112,7 @@ class ScannerProcess:
             async with asyncio.timeout(limit):
                 line = await self._output.readline()
         except TimeoutError:
-            raise BrokenDown(f"Reading the file took longer than {limit:g} s", guilty=True) from None
+            raise SilentError(f"Reading the file took longer than {limit:g} s", guilty=True) from None
         except ValueError:
             raise BrokenDown("The file has more metadata than can be kept", guilty=True) from None
         except OSError:

@@ -1,8 +1,9 @@
 """The scanner's process: started when there is something to scan, nice to everything else, gone when there is nothing.
 
-Requests are sent ahead of their answers, which come in order, so the process never waits for us between two files.
-The file at the head of the line has a time limit; what exceeds it, or kills the process twice, is given up, and the
-files behind it are sent again.
+Scans are sent ahead of their answers, which come in order, so the process never waits for us between two files. The
+file at the head of the line has a time limit; what exceeds it, or kills the process twice, is given up, and the files
+behind it are sent again. What takes long (following all moves, defining objects) is done by the same process when
+nothing is to be scanned, at a pace that can be changed; as long as it tells of progress it has no time limit.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import msgspec
 
-from moonraker_lite.components.file_manager.scanner_process import Answer, BrokenDown, ScannerProcess
+from moonraker_lite.components.file_manager.scanner_process import (
+    Answer,
+    BrokenDown,
+    ScannerProcess,
+    SilentError,
+    command,
+)
 from moonraker_lite.tasks import TaskOwner
 
 _LOGGER = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "moonraker_lite.gcode_metadata.worker")
 IDLE_SECONDS = 60.0
 TRIES = 2  # processes that a file may end: the first may have been ended by somebody else
 FRUITLESS = 6  # processes in a row that ended without an answer, after which nothing is tried for REST_SECONDS
@@ -38,37 +43,45 @@ class ScanFailed(Exception):
 class _Job:
     """`answer` gets a failure as a value: an exception would be complained of when nobody is left to take it."""
 
-    __slots__ = ("answer", "id", "path", "thumbs", "tries")
+    __slots__ = ("answer", "id", "line", "path", "progress", "tries")
 
-    def __init__(self, number: int, path: str, thumbs: str) -> None:
+    def __init__(self, number: int, path: str, **more: Any) -> None:
         self.id = number
         self.path = path
-        self.thumbs = thumbs
+        self.line = _ENCODER.encode({"id": number, "path": path, **more}) + b"\n"
         self.tries = 0
-        self.answer: asyncio.Future[dict[str, Any] | ScanFailed] = asyncio.get_running_loop().create_future()
+        self.progress: Callable[[float], None] | None = None
+        self.answer: asyncio.Future[Answer | ScanFailed] = asyncio.get_running_loop().create_future()
 
-    @property
-    def line(self) -> bytes:
-        return _ENCODER.encode({"id": self.id, "path": self.path, "thumbs_dir": self.thumbs}) + b"\n"
-
-    def settle(self, result: dict[str, Any] | ScanFailed) -> None:
+    def settle(self, result: Answer | ScanFailed) -> None:
         if not self.answer.done():  # it is when whoever asked was cancelled
             self.answer.set_result(result)
 
+    async def result(self) -> Answer:
+        result = await self.answer
+        if isinstance(result, ScanFailed):
+            raise result
+        if result.error is not None:
+            raise ScanFailed(result.error)
+        return result
+
 
 class ScanWorker:
-    """One process at most. `limit` is the time for one file (s)."""
+    """One process at most. `limit` is the time for one file (s); `pace` the part of the time that long work takes."""
 
-    def __init__(self, limit: float, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, limit: float, process: Sequence[str] | None = None) -> None:
         self._limit = limit
-        self._command = command
+        self._command = process or command()
         self._process: ScannerProcess | None = None
         self._starting: asyncio.Future[ScannerProcess] | None = None
         self._alive: set[ScannerProcess] = set()  # also what is being ended
-        self._jobs: deque[_Job] = deque()  # as sent, or to be sent when there is a process
+        self._jobs: deque[_Job] = deque()  # scans, as sent, or to be sent when there is a process
+        self._long: dict[int, _Job] = {}  # likewise
         self._serving: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ids = 0
+        self._pace = 1.0
+        self._rested = False  # since it said something last
         self._wanted = False
         self._closed = False
         self._fruitless = 0
@@ -86,20 +99,67 @@ class ScanWorker:
         Raises:
             ScanFailed: it cannot be read, took too long, or nothing can be scanned at all.
         """
+        job = self._job(path, thumbs_dir=thumbs)
+        self._jobs.append(job)
+        self._begin(job)
+        result = await job.result()
+        if result.metadata is None:
+            raise ScanFailed("The file could not be scanned")
+        return result.metadata
+
+    async def follow_moves(self, path: str) -> dict[str, Any]:
+        """What all moves of a file say, by the names of metadata. It ends when the caller is cancelled.
+
+        Raises:
+            ScanFailed: as `scan`.
+        """
+        return (await self._work_long(path, "moves")).moves or {}
+
+    async def define_objects(self, path: str, progress: Callable[[float], None] | None = None) -> bool:
+        """Have a file's objects defined in it; whether it was changed. `progress` is told the part that is done.
+
+        Raises:
+            ScanFailed: as `scan`; the file is as it was.
+        """
+        return bool((await self._work_long(path, "objects", progress)).changed)
+
+    def set_pace(self, pace: float) -> None:
+        """The part of the time (0 to 1) that long work may take from now on."""
+        if pace != self._pace:
+            self._pace = pace
+            self._rested = True
+            if self._process is not None:
+                self._process.send(self._pace_line())
+
+    def _pace_line(self) -> bytes:
+        return _ENCODER.encode({"id": 0, "path": "", "work": "pace", "pace": self._pace}) + b"\n"
+
+    async def _work_long(
+        self, path: str, work: Literal["moves", "objects"], progress: Callable[[float], None] | None = None
+    ) -> Answer:
+        job = self._job(path, work=work)
+        job.progress = progress
+        self._long[job.id] = job
+        self._begin(job)
+        try:
+            return await job.result()
+        except asyncio.CancelledError:
+            if self._long.pop(job.id, None) is not None and self._process is not None:
+                self._process.send(_ENCODER.encode({"id": job.id, "path": "", "work": "cancel"}) + b"\n")
+            raise
+
+    def _job(self, path: str, **more: Any) -> _Job:
         if self._closed:
             raise ScanFailed("The host stops")
         if asyncio.get_running_loop().time() < self._rest_until:
             raise ScanFailed("The scanner cannot be started")
         self._ids += 1
-        job = _Job(self._ids, path, thumbs)
-        self._jobs.append(job)
+        return _Job(self._ids, path, **more)
+
+    def _begin(self, job: _Job) -> None:
         if self._process is not None:
             self._process.send(job.line)
         self._serve()
-        result = await job.answer
-        if isinstance(result, ScanFailed):
-            raise result
-        return result
 
     def warm(self) -> None:
         """Start the process ahead of the first file."""
@@ -131,7 +191,7 @@ class ScanWorker:
     async def _answer_all(self) -> None:
         """Read answers until nothing is asked any more, and over again when the process breaks down."""
         try:
-            while self._jobs or self._wanted:
+            while self._jobs or self._long or self._wanted:
                 try:
                     await self._answer_some()
                 except OSError as error:
@@ -147,29 +207,45 @@ class ScanWorker:
     async def _answer_some(self) -> None:
         process = self._process or await self._start()
         self._wanted = False
-        while self._jobs:
-            self._take(await process.answer(self._limit))
+        while self._jobs or self._long:
+            try:
+                answer = await process.answer(self._limit)
+            except SilentError:
+                if self._jobs or (self._long and self._pace > 0 and not self._rested):
+                    raise
+                self._rested = self._pace <= 0
+            else:
+                self._take(answer)
 
     def _take(self, answer: Answer) -> None:
-        if answer.id != self._jobs[0].id:
+        if self._jobs and answer.id == self._jobs[0].id:
+            self._jobs.popleft().settle(answer)
+        elif (job := self._long.get(answer.id or 0)) is not None:
+            if answer.done is None:
+                del self._long[job.id]
+                job.settle(answer)
+            elif job.progress is not None:
+                job.progress(answer.done)
+        elif answer.id is None or any(job.id == answer.id for job in self._jobs):
             raise BrokenDown("The scanner gave no proper answer")
+        # Anything else is about long work that was cancelled meanwhile.
         self._fruitless = 0
-        self._jobs.popleft().settle(
-            answer.metadata
-            if answer.metadata is not None
-            else ScanFailed(answer.error or "The file could not be scanned")
-        )
+        self._rested = self._pace <= 0
 
     async def _recover(self, error: BrokenDown) -> None:
         """The process is of no use any more: the next one gets what is left to do."""
         process, self._process = self._process, None
         if process is not None:
             await self._end(process)
-        if self._jobs:
-            self._jobs[0].tries += 1
-            if error.guilty or self._jobs[0].tries >= TRIES:
-                job = self._jobs.popleft()
+        blamed = [self._jobs[0]] if self._jobs else []
+        if self._long:
+            blamed.append(next(iter(self._long.values())))  # it may have been this one, too
+        for job in blamed:
+            job.tries += 1
+            if (error.guilty and job is blamed[0]) or job.tries >= TRIES:
                 _LOGGER.warning("no metadata of %s: %s", os.path.basename(job.path), error)
+                if self._long.pop(job.id, None) is None:
+                    self._jobs.popleft()
                 job.settle(ScanFailed(str(error)))
         self._fruitless += 1
         if self._fruitless >= FRUITLESS:
@@ -193,16 +269,19 @@ class ScanWorker:
         self._starting = None
         self._process = process
         self._alive.add(process)
-        for job in tuple(self._jobs):
-            if job.answer.done():
-                self._jobs.remove(job)  # whoever asked went away meanwhile
-            else:
-                process.send(job.line)
+        if self._pace != 1.0:
+            process.send(self._pace_line())
+        self._jobs = deque(job for job in self._jobs if not job.answer.done())  # others were cancelled meanwhile
+        for job in (*self._jobs, *self._long.values()):
+            process.send(job.line)
         return process
 
     def _fail_all(self, reason: str) -> None:
-        while self._jobs:
-            self._jobs.popleft().settle(ScanFailed(reason))
+        jobs = (*self._jobs, *self._long.values())
+        self._jobs.clear()
+        self._long.clear()
+        for job in jobs:
+            job.settle(ScanFailed(reason))
 
     # -- the end of the process ------------------------------------------------------------------------------------
 
