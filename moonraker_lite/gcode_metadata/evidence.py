@@ -18,9 +18,15 @@ from moonraker_lite.gcode_metadata.window import EXTRUDING_MOVE, START_MARGIN, W
 
 T = TypeVar("T")
 
+# The line break is looked at afterwards: a search for one byte is much the fastest.
 _COMMENT = re.compile(
-    rb"\n[;(]++[ \t*-]*+"
+    rb";(?<=\n;)[; \t*-]*+"
     rb"(?!(?:TYPE|WIDTH|HEIGHT|MESH|TIME_ELAPSED|Z):)"  # thousands of them between the moves
+    rb"([^\n:=,]{1,160}+)[:=,]([^\r\n]*+)"
+)
+_PARENTHESIS = re.compile(
+    rb"\((?<=\n\()[( \t*-]*+"
+    rb"(?!\w+ path,)"
     rb"([^\n:=,]{1,160}+)[:=,]([^\r\n]*+)"
 )
 MAX_COMMENTS = 20_000
@@ -50,9 +56,10 @@ class Evidence:
         self.text = b"\n" + _without(windows.head, cut)
         self._comments: dict[bytes, list[bytes]] = {}
         self._kept: dict[Callable[[Evidence], object], Any] = {}
-        self._read(self.text)
+        self._read(_COMMENT, self.text)
+        self._read(_PARENTHESIS, self.text)
         if not windows.whole:
-            self._read(windows.tail)
+            self._read(_COMMENT, windows.tail)
 
     def all(self, key: str) -> list[bytes]:
         """The values of a key (lower case) in the order of the file; empty when it is not there."""
@@ -139,7 +146,7 @@ class Evidence:
         """
         head, tail = self.windows.head, self.windows.tail
         start = _COMMAND.search(head)
-        last = last_match(_LAST_COMMAND, tail, max(tail.rfind(b"\nG"), tail.rfind(b"\nM")) + 1)
+        last = last_match(_LAST_COMMAND, tail, (b"\nG", b"\nM"))
         whole = _COMMAND.match(tail, last.start()) if last is not None else None
         return (start.start() if start else None), (self.windows.tail_offset + whole.end() if whole else None)
 
@@ -149,9 +156,9 @@ class Evidence:
         found = {name.decode(): None for end in ends if b"rocessed" in end for name in _PROCESSOR.findall(end)}
         return list(found)
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, form: re.Pattern[bytes], data: bytes) -> None:
         comments = self._comments
-        for found in islice(_COMMENT.finditer(data), MAX_COMMENTS):
+        for found in islice(form.finditer(data), MAX_COMMENTS):
             key, value = found.groups()
             key = key.rstrip().lower()
             values = comments.get(key)

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import cache
 
 import msgspec
 
 from moonraker_lite.gcode_metadata.evidence import Evidence
 from moonraker_lite.gcode_metadata.fields import numbers
 from moonraker_lite.gcode_metadata.model import Box, PrintObject
+from moonraker_lite.gcode_metadata.object_labels import STYLES, Label, Mark, Style
 
 MAX_OBJECTS = 256
-MAX_POINTS = 1000
-"""Of all outlines together; longer ones are thinned out. Clients get them with every listing of files."""
+MAX_POINTS_EACH = 64
+MAX_POINTS = 1024
+"""Of one outline and of all together, more or less; clients get them with every listing of files."""
 MAX_LINE = 256 * 1024
 MAX_NAME = 256
 
 _DEFINE = re.compile(rb"\nEXCLUDE_OBJECT_DEFINE[ \t]++([^\r\n]*+)", re.IGNORECASE)
 _NAME = re.compile(rb"\bNAME=(?:\"([^\"]*+)\"|'([^']*+)'|(\S++))", re.IGNORECASE)
 _CENTER = re.compile(rb"\bCENTER=([-+\d.]++,[ ]?[-+\d.]++)", re.IGNORECASE)
-_POLYGON = re.compile(rb"\bPOLYGON=(\[[-+\d.,\[\] eE]*+\])", re.IGNORECASE)
-_PRINTING = re.compile(rb"\n; (?:INIT )?printing object ([^\r\n]*+)")
-_MESH = re.compile(rb"\n;MESH:([^\r\n]++)")
-_M486 = re.compile(rb"\nM486 (?:S\d++[ \t]?+)?+A([^\r\n;]++)")
-_BAMBU = re.compile(rb"\n; start printing object, unique label id: ?(\d++)")
-_IDEAMAKER = re.compile(rb"\n;PRINTING: ?([^\r\n]++)")
+_POLYGON = re.compile(rb"\bPOLYGON=(\[[-+\d.,\[\] eE]*+)", re.IGNORECASE)
 _M486_COUNT = re.compile(rb"\nM486 T(\d{1,4})\b")
 MAX_COORDINATE = 1e6
+
+_STYLES = {style.name: style for style in STYLES}
 
 Point = tuple[float, float]
 
@@ -49,11 +48,11 @@ class _Described(msgspec.Struct):
 
 def defined(evidence: Evidence) -> list[PrintObject] | None:
     """Klipper's `EXCLUDE_OBJECT_DEFINE NAME=... CENTER=x,y POLYGON=[[x,y],...]`, which stand before the first layer."""
-    head = evidence.windows.head
-    if b"EXCLUDE_OBJECT_DEFINE" not in head:
+    text = evidence.first_layer
+    if b"EXCLUDE_OBJECT_DEFINE" not in text:
         return None
     found = []
-    for line in _DEFINE.findall(head)[:MAX_OBJECTS]:
+    for line in _DEFINE.findall(text)[:MAX_OBJECTS]:
         line = line[:MAX_LINE]
         name = _NAME.search(line)
         if name is None:
@@ -101,46 +100,74 @@ def described(evidence: Evidence) -> list[PrintObject] | None:
     return _bounded(found)
 
 
-def printing(evidence: Evidence) -> list[PrintObject] | None:
-    """`; printing object NAME` of Slic3r's line."""
-    return None if _unlabelled(evidence) else _named(evidence, b"\n; printing object ", _PRINTING)
-
-
-def cancellable(evidence: Evidence) -> list[PrintObject] | None:
-    """Objects that firmware can leave out: their names from `M486 A`, or only numbers from `M486 T<how many>`."""
-    # Where the file says that its objects are not labelled, a converter may have done it afterwards.
-    if b"\nM486 " not in evidence.first_layer:
-        return None
-    if names := _named(evidence, b"\nM486 ", _M486):
-        return names
-    count = _M486_COUNT.search(evidence.first_layer)
-    return [PrintObject(str(number)) for number in range(min(int(count[1]), MAX_OBJECTS))] or None if count else None
-
-
-def meshes(evidence: Evidence) -> list[PrintObject] | None:
-    """Cura's `;MESH:NAME`. `NONMESH` stands for what belongs to no object."""
-    return _named(evidence, b"\n;MESH:", _MESH, (b"NONMESH",))
-
-
 def numbered(evidence: Evidence) -> list[PrintObject] | None:
-    """BambuStudio's objects have numbers only: `; model label id: 91,92`, or where each begins."""
+    """BambuStudio's objects have numbers only: `; model label id: 91,92`."""
     stated = numbers(evidence.first("model label id") or b"")
-    if stated:
-        return [PrintObject(str(int(item))) for item in stated[:MAX_OBJECTS]]
-    return _named(evidence, b"\n; start printing object", _BAMBU)
+    return [PrintObject(f"object {item:.0f}") for item in stated[:MAX_OBJECTS]] if stated else None
 
 
-def ideamaker(evidence: Evidence) -> list[PrintObject] | None:
-    return _named(evidence, b"\n;PRINTING:", _IDEAMAKER, (b"NON-OBJECT",))
+class Labelled(msgspec.Struct, frozen=True):
+    """The names in the labels between the moves, in the order of the file: all of a small one, else those at its two
+    ends. The first layer lies at the one end, and holds every object unless these are printed one after the other.
+
+    `styles` are names of `object_labels.STYLES`, the best first; numbers are taken only where none gives names.
+    """
+
+    styles: tuple[str, ...]
+
+    def __call__(self, evidence: Evidence) -> list[PrintObject] | None:
+        windows = evidence.windows
+        nameless: list[PrintObject] | None = None
+        for style in map(_STYLES.__getitem__, self.styles):
+            # Firmware is told the names before the first layer. The other labels may follow a skirt.
+            text = evidence.first_layer if style.name == "M486" else windows.head
+            if not any(needle in text for needle in style.needles):
+                continue
+            lines = _lines_of(style)
+            whole = windows.small
+            names = _Names()
+            for data in (windows.head, windows.tail) if whole is None else (whole,):
+                for line in lines.findall(data):
+                    if (label := style.read(line.rstrip())) is not None:
+                        names.add(label)
+            if names.stated:
+                return names.objects()
+            nameless = nameless or names.objects() or None
+        return nameless or (_counted(evidence) if "M486" in self.styles else None)
 
 
-def _unlabelled(evidence: Evidence) -> bool:
-    """Whether the configuration says that objects are not labelled."""
-    for key in ("gcode_label_objects", "label_printed_objects"):
-        value = evidence.first(key)
-        if value is not None:
-            return value.strip() in (b"0", b"disabled")
-    return False
+def _counted(evidence: Evidence) -> list[PrintObject] | None:
+    """`M486 T<how many>` at the beginning."""
+    text = evidence.first_layer
+    count = _M486_COUNT.search(text) if b"M486 T" in text else None
+    return [PrintObject(f"object {number}") for number in range(min(int(count[1]), MAX_OBJECTS))] if count else None
+
+
+class _Names:
+    """Objects by key, with the best name that any label gives them. `stated` when there is one that is no number."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+        self.stated = False
+        self._last = ""
+
+    def objects(self) -> list[PrintObject]:
+        return [PrintObject(name[:MAX_NAME]) for name in self.found.values()]
+
+    def add(self, label: Label) -> None:
+        if label.mark is Mark.START:
+            self._last = label.key
+        if label.mark is Mark.END or not self._last:
+            return
+        if (label.name or self._last not in self.found) and (self._last in self.found or len(self.found) < MAX_OBJECTS):
+            number = self._last.isdigit()
+            self.found[self._last] = label.name or (f"object {self._last}" if number else self._last)
+            self.stated = self.stated or bool(label.name) or not number
+
+
+@cache
+def _lines_of(style: Style) -> re.Pattern[bytes]:
+    return re.compile(rb"\n((?:" + (style.lines if style.name == "M486" else style.opening) + rb")[^\n]*)")
 
 
 def outline_box(objects: list[PrintObject] | None) -> Box | None:
@@ -152,37 +179,22 @@ def outline_box(objects: list[PrintObject] | None) -> Box | None:
     return Box(min(xs), min(ys), max(xs), max(ys))
 
 
-def _named(
-    evidence: Evidence, sign: bytes, pattern: re.Pattern[bytes], others: tuple[bytes, ...] = ()
-) -> list[PrintObject] | None:
-    """The different names in the order of the file: all of a small one, else those at its two ends."""
-    windows = evidence.windows
-    if sign not in windows.head:
-        return None
-    whole = windows.small
-    names: dict[bytes, None] = {}
-    for data in (windows.head, windows.tail) if whole is None else (whole,):
-        for name in pattern.findall(data):
-            names[name.strip()] = None
-    unlabelled = (b"", *others)
-    return [PrintObject(_text(name)) for name in names if name not in unlabelled][:MAX_OBJECTS] or None
-
-
 def _bounded(objects: list[PrintObject]) -> list[PrintObject] | None:
-    """With outlines of at most MAX_POINTS points together, rounded to a hundredth of a millimetre."""
-    total = sum(len(item.polygon or ()) for item in objects)
-    step = -(-total // MAX_POINTS) or 1
+    """With outlines of a bounded number of points, rounded to a hundredth of a millimetre."""
+    most = max(4, min(MAX_POINTS_EACH, MAX_POINTS // max(1, len(objects))))
     return [
-        PrintObject(item.name, item.center, list(_thinned(item.polygon, step)) if item.polygon else None)
-        for item in objects
+        PrintObject(item.name, item.center, _thinned(item.polygon, most) if item.polygon else None) for item in objects
     ] or None
 
 
-def _thinned(points: list[Point], step: int) -> Iterator[Point]:
-    # A triangle is the least that is an outline.
-    for x, y in points[:: min(step, max(1, len(points) // 3))]:
-        if abs(x) < MAX_COORDINATE and abs(y) < MAX_COORDINATE:
-            yield round(x, 2), round(y, 2)
+def _thinned(points: list[Point], most: int) -> list[Point] | None:
+    """Evenly chosen points of an outline, and always the outermost ones."""
+    xs, ys = zip(*points, strict=True)
+    if max(*xs, *ys) > MAX_COORDINATE or min(*xs, *ys) < -MAX_COORDINATE:
+        return None
+    chosen = {values.index(edge(values)) for values in (xs, ys) for edge in (min, max)}
+    chosen.update(range(0, len(points), -(-len(points) // most)))
+    return [(round(xs[index], 2), round(ys[index], 2)) for index in sorted(chosen)]
 
 
 def _points(text: bytes) -> list[Point] | None:

@@ -20,7 +20,7 @@ _Z_WORD = re.compile(rb"Z([+-]?+(?:\d++(?:\.\d*+)?+|\.\d++))")
 _MOVE_TO_Z = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(]*+\Z")
 """What stands before the Z word of a move."""
 _PLANE_MOVE = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(XY]*+[XY]-?[\d.]")
-_LAYER_Z = re.compile(rb"\n;Z:(\d++(?:\.\d*+)?+|\.\d++)")
+_LAYER_Z = re.compile(rb";Z:(?<=\n;Z:)(\d++(?:\.\d*+)?+|\.\d++)")
 _TOOL = re.compile(rb"\nT(\d{1,2}+)(?=[\s;])")
 _FIRST_COMMAND = re.compile(rb"\n[A-Za-z_]")
 _TEMPERATURE = re.compile(rb"\n(M104|M109|M140|M190|M141|M191|M568|G10)(?=[ \t])([^\n;]*+)")
@@ -144,8 +144,7 @@ def progress_time(evidence: Evidence) -> int | None:
 
 
 def _highest_printed(data: bytes, start: int) -> float | None:
-    # Comments behind the last command need no second look.
-    last = last_match(EXTRUDING_MOVE, data, data.rfind(b"\nG") + 1)
+    last = last_match(EXTRUDING_MOVE, data, (b"\nG",))
     if last is None or last.start() < start:
         return None
     # The Z word may stand in the last move itself.

@@ -163,9 +163,10 @@ def nothing_listed(_: Evidence) -> list[Any]:
     return []
 
 
-def extend(base: Table, overrides: Table) -> Table:
-    """A table that tries the rules of `overrides` first."""
-    return {
+def extend(base: Table, overrides: Table, *, only: Table | None = None) -> Table:
+    """A table that tries the rules of `overrides` first, then those of `base`; for the fields of `only`, no others."""
+    table = {
         field: tuple(dict.fromkeys((*overrides.get(field, ()), *base.get(field, ()))))
         for field in {**base, **overrides}
     }
+    return {**table, **(only or {})}

@@ -25,6 +25,7 @@ SHORTEST_LINES = 12
 START_MARGIN = 8 * 1024
 """Some facts (layer count) stand between a priming move in the start code and the first layer."""
 
+_LAST_LINES = 32
 _STEP_BACK = 4096
 _OVERLAP = 4096
 """Room for a match that begins before the limit of a step."""
@@ -190,10 +191,18 @@ class Windows:
         return b"".join(pieces)
 
 
-def last_match(pattern: re.Pattern[bytes], data: bytes, limit: int | None = None) -> re.Match[bytes] | None:
-    """The last of the pattern's matches (of one or two lines each) that begins before the limit, looking backwards in
-    growing steps."""
-    limit = len(data) if limit is None else limit
+def last_match(pattern: re.Pattern[bytes], data: bytes, signs: tuple[bytes, ...]) -> re.Match[bytes] | None:
+    """The last of the pattern's matches (of one or two lines each). The last lines that begin with one of the signs are
+    tried one by one (no match may begin otherwise behind them), then the text is searched backwards in growing steps.
+    """
+    limit = len(data)
+    for _ in range(_LAST_LINES):
+        at = max(data.rfind(sign, 0, limit) for sign in signs)
+        if at < 0:
+            break
+        if found := pattern.match(data, at):
+            return found
+        limit = at
     step = _STEP_BACK
     while limit > 0:
         offset = max(0, limit - step)

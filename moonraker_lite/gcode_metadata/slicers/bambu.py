@@ -58,11 +58,17 @@ def _several_weights(evidence: Evidence) -> list[float] | None:
     return weights if weights and len(weights) > 1 else None
 
 
+def _highest_layer(evidence: Evidence) -> float | None:
+    """Versions before 1.8 state the height at each layer only: `; Z_HEIGHT: 3.2`."""
+    heights = [number(value) for value in evidence.all("z_height")]
+    return max((height for height in heights if height is not None), default=None)
+
+
 COMMENTS: Table = extend(
     slic3r.COMMENTS,
     {
         # Creality's fork states the model's box as Cura does.
-        "object_height": (Comment("max_z_height", positive), Comment("maxz", positive)),
+        "object_height": (Comment("max_z_height", positive), Comment("maxz", positive), _highest_layer),
         "estimated_time": (Comment("model printing time", _total_time), Comment("total estimated time", duration)),
         "first_layer_height": (Comment("initial_layer_print_height", number),),
         "first_layer_extr_temp": (OfTool("nozzle_temperature_initial_layer", number),),
@@ -86,8 +92,14 @@ COMMENTS: Table = extend(
         "infill_density": (Comment("sparse_infill_density", percent),),
         "infill_pattern": (Comment("sparse_infill_pattern", some_text),),
         "support": (Comment("enable_support", switch),),
-        "objects": (labels.defined, labels.printing, labels.numbered),
         "bounding_box": (BoxOf("minx", "miny", "maxx", "maxy"),),
+    },
+    only={
+        "objects": (
+            labels.defined,
+            labels.Labelled(("printing object", "unique label id", "OBJECT_ID")),
+            labels.numbered,
+        )
     },
 )
 

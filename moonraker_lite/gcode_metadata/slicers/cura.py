@@ -113,7 +113,7 @@ TABLE: Table = {
     "infill_density": (Setting("infill_sparse_density", percent), Comment("infilldensity", percent)),
     "infill_pattern": (Setting("infill_pattern", some_text),),
     "support": (Setting("support_enable", switch),),
-    "objects": (labels.defined, labels.meshes, labels.cancellable),
+    "objects": (labels.defined, labels.Labelled(("MESH", "M486"))),
     "bounding_box": (BoxOf("minx", "miny", "maxx", "maxy"), griffin_box),
 }
 

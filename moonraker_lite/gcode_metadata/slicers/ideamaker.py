@@ -42,7 +42,7 @@ def _thickness(evidence: Evidence, layer: bytes) -> float | None:
 def _layer_height(evidence: Evidence) -> float | None:
     """Of the second layer; where that is far away, of the last one."""
     found = _thickness(evidence, b"1")
-    if found is None and (last := last_match(_LAST_THICKNESS, evidence.windows.tail)):
+    if found is None and (last := last_match(_LAST_THICKNESS, evidence.windows.tail, (b"\n;LAYER:",))):
         found = positive(last[1])
     return found
 
@@ -108,7 +108,7 @@ TABLE: Table = {
     "filament_densities": (Derived(Numbered("filament density #{}", positive), _densities),),
     "nozzle_diameters": (Comment("dimension", _nozzles),),
     "first_layer_time": (_first_layer_time,),
-    "objects": (labels.ideamaker, labels.defined),
+    "objects": (labels.defined, labels.Labelled(("PRINTING",))),
     "bounding_box": (Comment("bounding box", _box),),
 }
 

@@ -109,7 +109,7 @@ COMMENTS: Table = {
     "infill_density": (Comment("fill_density", percent),),
     "infill_pattern": (Comment("fill_pattern", some_text),),
     "support": (Comment("support_material", switch),),
-    "objects": (labels.defined, labels.listed, labels.described, labels.printing, labels.cancellable),
+    "objects": (labels.defined, labels.listed, labels.described, labels.Labelled(("printing object", "M486"))),
 }
 
 EMPTY_LISTS: Table = dict.fromkeys(
