@@ -49,6 +49,15 @@ _MOVES: Table = {
     "object_height": (moves.layer_change_height, moves.printed_height, moves.drawn_height),
     "first_layer_height": (moves.first_layer_height, moves.drawn_first_height),
     "layer_count": (layers.numbered, layers.Marks(b";LAYER_CHANGE"), layers.Marks(b"; CHANGE_LAYER")),
+}
+
+_SPELLED: Table = {
+    "object_height": (
+        Spelled(
+            ("objectheight", "objectheightmm", "modelheight", "printheight", "printheightmm", "totalheight"), positive
+        ),
+        Spelled(("maxzheight", "maxlayerz", "maxz", "maxzmm", "zmax"), positive),
+    ),
     "estimated_time": (
         Spelled(
             (
@@ -187,7 +196,11 @@ _MOVES: Table = {
     "support": (Spelled(("enablesupport", "supportenable", "generatesupport", "supportmaterial", "support"), switch),),
 }
 
-TABLE: Table = extend(_MOVES, extend(_SPELLED, extend(cura_forks.OLD_TABLE, bambu.COMMENTS)), only={"objects": (labels.defined, labels.Labelled(("printing object", "MESH", "PRINTING", "M486"))), } _SPELLED: Table = { "object_height": ( Spelled( ("objectheight", "objectheightmm", "modelheight", "printheight", "printheightmm", "totalheight"), positive ), Spelled(("maxzheight", "maxlayerz", "maxz", "maxzmm", "zmax"), positive), )})
+TABLE: Table = extend(
+    _MOVES,
+    extend(_SPELLED, extend(cura_forks.OLD_TABLE, bambu.COMMENTS)),
+    only={"objects": (labels.defined, labels.Labelled(("printing object", "MESH", "PRINTING", "M486")))},
+)
 """What slicers are known to write, then other spellings, then the moves."""
 
 UNKNOWN = Slicer("Unknown", (), TABLE)
