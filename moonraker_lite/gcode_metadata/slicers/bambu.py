@@ -25,6 +25,7 @@ from moonraker_lite.gcode_metadata.fields import (
 from moonraker_lite.gcode_metadata.rules import BoxOf, Comment, OfTool, Slicer, Table, extend
 from moonraker_lite.gcode_metadata.slicers import slic3r
 
+_LAYER_HEIGHT = re.compile(rb"; Z_HEIGHT: ([\d.]++)")
 _TOTAL_TIME = re.compile(rb"total estimated time:\s*([^;]*)")
 
 _PLATES = {
@@ -60,7 +61,7 @@ def _several_weights(evidence: Evidence) -> list[float] | None:
 
 def _highest_layer(evidence: Evidence) -> float | None:
     """Versions before 1.8 state the height at each layer only: `; Z_HEIGHT: 3.2`."""
-    heights = [number(value) for value in evidence.all("z_height")]
+    heights = map(number, _LAYER_HEIGHT.findall(evidence.windows.tail))
     return max((height for height in heights if height is not None), default=None)
 
 
