@@ -112,6 +112,16 @@ class PrintJob:
         return self._task is not None and asyncio.current_task() is self._task
 
     @property
+    def lines_under_way(self) -> int:
+        """Lines of the file that were sent and are not acknowledged."""
+        return self._streamer.under_way
+
+    @property
+    def blocked(self) -> bool:
+        """A command of the file keeps the firmware from everything else: homing, heating, waiting for a human."""
+        return self._streamer.blocked
+
+    @property
     def position(self) -> int:
         """Bytes of the file that the firmware has acknowledged."""
         return self._streamer.position

@@ -10,41 +10,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from moonraker_lite.marlin.device_objects import DeviceObjects
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.link_health import link_status
+from moonraker_lite.marlin.live_motion import LiveMotion
 from moonraker_lite.marlin.protocol import LinkStats
-from moonraker_lite.marlin.state import Activity, Heater, IdleState, Machine, extruder_index, extruder_name
+from moonraker_lite.marlin.state import Activity, IdleState, Machine
 
 Status = dict[str, Any]
-
-# A head that got a move this short ago is taken to be moving.
-MOVING = 0.5
-
-
-class LiveMotion:
-    """Speed, as far as it can be told: that of the last command while moves are being sent."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._moves = machine.motion.moves
-        self._filament = machine.motion.filament
-        self._looked_at = 0.0
-        self._moved_at = -1e9
-        self._extruding = 0.0
-
-    def speeds(self, now: float) -> tuple[float, float]:
-        """Return mm/s of the head and of the filament."""
-        motion = self._machine.motion
-        elapsed = now - self._looked_at
-        if elapsed > 0.0:
-            self._extruding = round((motion.filament - self._filament) / elapsed, 3) if elapsed < 1.0 else 0.0
-            if motion.moves != self._moves:
-                self._moved_at = now
-            self._moves, self._filament, self._looked_at = motion.moves, motion.filament, now
-        if now - self._moved_at > MOVING:
-            return 0.0, 0.0
-        return round(motion.speed * motion.speed_factor / 60.0, 3), self._extruding
 
 
 class StatusObjects:
@@ -59,16 +33,19 @@ class StatusObjects:
         configfile: Callable[[], Status],
         link_stats: Callable[[], LinkStats],
         interpreter: Interpreter,
+        under_way: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`under_way`: how many lines were sent that the firmware has not acknowledged."""
         self._machine = machine
         self._job = job
         self._activity = activity
         self._webhooks = webhooks
         self._configfile = configfile
         self._link_stats = link_stats
-        self._live = LiveMotion(machine)
         self._interpreter = interpreter
         self._commands: tuple[object, Status] = (None, {})
+        self._devices = DeviceObjects(machine)
+        self._live = LiveMotion(machine.motion, under_way, machine.clock())
         self._system: tuple[float, Status] = (-1e9, {})
         self._started = machine.clock()
         empty: Status = {}
@@ -78,7 +55,7 @@ class StatusObjects:
             "configfile": lambda _: configfile(),
             "mcu": self._mcu,
             "heaters": self._heaters,
-            "fan": lambda _: {"speed": machine.motion.fans.get(0, 0.0), "rpm": None},
+            "fan": lambda _: {"speed": machine.motion.fans.get(0, 0.0), "rpm": machine.fan_speeds.part},
             "gcode_move": self._gcode_move,
             "print_stats": job.stats.status,
             "virtual_sdcard": lambda _: job.sdcard_status(),
@@ -98,12 +75,8 @@ class StatusObjects:
         }
 
     def names(self) -> list[str]:
-        names = [*self._fixed, *self._machine.heaters]
-        names += [name for name in self._interpreter.macros.object_names() if name not in self._fixed]
-        names += [f"fan_generic fan{index}" for index in self._machine.motion.fans if index]
-        if self._machine.firmware.can("AUTOLEVEL"):
-            names.append("bed_mesh")
-        return names
+        macros = [name for name in self._interpreter.macros.object_names() if name not in self._fixed]
+        return [*self._fixed, *self._devices.names(), *macros]
 
     def snapshot(self, name: str, now: float) -> Status | None:
         """Return an object's fields, None when there is no such object."""
@@ -111,13 +84,7 @@ class StatusObjects:
             return variables
         if build := self._fixed.get(name):
             return build(now)
-        if heater := self._machine.heaters.get(name):
-            return self._heater(name, heater)
-        if name == "bed_mesh":
-            return self._machine.mesh.status()
-        if name.startswith("fan_generic fan") and (index := name.removeprefix("fan_generic fan")).isdigit():
-            return {"speed": self._machine.motion.fans.get(int(index), 0.0), "rpm": None}
-        return None
+        return self._devices.snapshot(name)
 
     def help(self) -> dict[str, str]:
         """Return name -> text of the commands that have one, as `gcode/help` tells them."""
@@ -126,17 +93,19 @@ class StatusObjects:
 
     def _gcode(self, _: float) -> Status:
         firmware = self._machine.firmware
-        probe, mesh = firmware.can("Z_PROBE"), firmware.can("AUTOLEVEL")
-        known = (firmware.extruders, probe, mesh, self._interpreter.macros.version)
+        probe, mesh = firmware.has_probe, firmware.has_levelling
+        known = (self._machine.tools, probe, mesh, self._interpreter.macros.version)
         if self._commands[0] != known:
             self._commands = (known, {"commands": self._interpreter.commands(probe=probe, mesh=mesh)})
         return self._commands[1]
 
     def _mcu(self, _: float) -> Status:
         firmware, stats = self._machine.firmware, self._link_stats()
+        name, *build = firmware.name.split(" (", 1)
         return {
-            "mcu_version": firmware.name,
-            "mcu_build_versions": firmware.machine,
+            "mcu_version": f"{name} {firmware.version}".strip(),
+            "mcu_build_versions": " ".join(part.rstrip(")") for part in (firmware.machine, *build) if part),
+            "app": "Marlin" if "Marlin" in name else name.partition(" ")[0],
             "mcu_constants": {"MCU": firmware.machine or "marlin"},
             "last_stats": {
                 "mcu_awake": 0.0,
@@ -158,24 +127,6 @@ class StatusObjects:
             "available_heaters": [name for name, heater in heaters.items() if heater.target is not None],
             "available_sensors": list(heaters),
             "available_monitors": [],
-        }
-
-    def _heater(self, name: str, heater: Heater) -> Status:
-        if heater.target is None:
-            return {
-                "temperature": heater.temperature,
-                "measured_min_temp": heater.measured_min,
-                "measured_max_temp": heater.measured_max,
-            }
-        status = {"temperature": heater.temperature, "target": heater.target, "power": round(heater.power, 4)}
-        if extruder_index(name) < 0:
-            return status
-        return {
-            **status,
-            "can_extrude": heater.temperature >= self._machine.settings.min_extrude_temp,
-            "pressure_advance": self._machine.pressure_advance,
-            "smooth_time": 0.04,
-            "motion_queue": None,
         }
 
     def _gcode_move(self, _: float) -> Status:
@@ -203,7 +154,7 @@ class StatusObjects:
             "print_time": uptime,
             "stalls": 0,
             "estimated_print_time": uptime,
-            "extruder": extruder_name(machine.motion.tool),
+            "extruder": machine.active_extruder,
             "position": list(machine.motion.position),
             "max_velocity": limits.max_velocity,
             "max_accel": limits.max_accel,
@@ -213,18 +164,21 @@ class StatusObjects:
         }
 
     def _motion_report(self, now: float) -> Status:
-        velocity, extruding = self._live.speeds(now)
+        live = self._live
+        live.update(now)
+        extruders = [name for name in self._machine.heaters if name.startswith("extruder")]
         return {
-            "live_position": list(self._machine.motion.position),
-            "live_velocity": velocity,
-            "live_extruder_velocity": extruding,
-            "steppers": ["extruder", "stepper_x", "stepper_y", "stepper_z"],
-            "trapq": ["extruder", "toolhead"],
+            "live_position": live.position(),
+            "live_velocity": live.velocity,
+            "live_extruder_velocity": live.extruder_velocity,
+            "steppers": [*extruders, "stepper_x", "stepper_y", "stepper_z"],
+            "trapq": [*extruders, "toolhead"],
         }
 
     def _stepper_enable(self, _: float) -> Status:
-        homed = self._machine.motion.homed
-        return {"steppers": {f"stepper_{axis}": axis in homed for axis in "xyz"}}
+        on = self._machine.motors_on
+        extruders = [name for name in self._machine.heaters if name.startswith("extruder")]
+        return {"steppers": dict.fromkeys(("stepper_x", "stepper_y", "stepper_z", *extruders), on)}
 
     def _display(self, now: float) -> Status:
         display = self._machine.display

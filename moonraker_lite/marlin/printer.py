@@ -43,6 +43,7 @@ from moonraker_lite.marlin.protocol import (
 )
 from moonraker_lite.marlin.replies import ReplyKind, classify, parse_endstops, parse_host_action
 from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.sensors import endstop_name
 from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.settings_report import parse_fan
@@ -54,6 +55,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # Without a temperature report for so long we ask for one.
 TEMPERATURE_SILENCE = 2.5
+# How often an idle printer is asked whether there is filament.
+LOOK_AT_SWITCHES = 5.0
 # How long the end of the process may wait for the firmware to switch its heaters off, and then to halt.
 FAREWELL = 3.0
 HALTING = 0.3
@@ -148,10 +151,12 @@ class Printer:
             self._configfile,
             lambda: self._stats,
             self.interpreter,
+            lambda: self.job.lines_under_way,
         )
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
+        self._looked_at = -1e9
         self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._emergency = EmergencyStop(self._line, self.job.cooling)
@@ -277,19 +282,16 @@ class Printer:
         if (report := parse_temperatures(text)) is not None:
             self.machine.temperatures(report)
             return
-        self.machine.mesh.read_line(text)
         if self._session.identifying:
             self._session.learn(text)
         kind = classify(text)
-        if (fan := parse_fan(text)) is not None:
-            self.machine.motion.fans[fan.fan] = min(fan.speed / 255.0, 1.0)
+        if kind is not ReplyKind.POSITION:
+            self.machine.read_line(text)
         # Marlin tells position and fan unasked, after each G92 and M106 of a print.
-        if self.turn.busy or not (fan or kind is ReplyKind.POSITION):
+        if self.turn.busy or not (kind is ReplyKind.POSITION or parse_fan(text)):
             self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
             self._on_action(action.name)
-        elif "Probe Offset" in text:
-            self.machine.probe_offset_follows = True
         elif not self.turn.busy and kind is ReplyKind.ERROR and (error := complaint(text)):
             self.job.fail(error)
 
@@ -373,7 +375,7 @@ class Printer:
             self.console.muted = False
         found = {endstop.name: endstop.triggered for reply in replies for endstop in parse_endstops(reply)}
         self.machine.endstops = {
-            _endstop_name(name, found): "TRIGGERED" if triggered else "open" for name, triggered in found.items()
+            endstop_name(name, found): "TRIGGERED" if triggered else "open" for name, triggered in found.items()
         }
         return self.machine.endstops
 
@@ -409,8 +411,9 @@ class Printer:
             self._stats = self._line.stats
             self.job.tick()
             self.update_activity()
-            if self.status.ready:
+            if self.status.ready and not self.job.blocked:
                 self._ask_temperature()
+                self._ask_questions()
 
     def update_activity(self) -> None:
         busy = self.job.printing or self.interpreter.active
@@ -423,6 +426,29 @@ class Printer:
         if silent and not asked and self._line.can_accept():
             self._question = self._line.send("M105")
             self._question.add_done_callback(forget)
+
+    def _ask_questions(self) -> None:
+        """What has become uncertain is asked for when nothing else is going on; the answers are no output."""
+        machine = self.machine
+        if self.job.running or self.turn.busy or self.interpreter.active or self.console.muted:
+            return
+        if machine.filament.detected and machine.clock() - self._looked_at > LOOK_AT_SWITCHES:
+            self._looked_at = machine.clock()
+            machine.ask("M119")
+        if machine.questions:
+            self._spawn(self._question_time(), "questions to the firmware")
+
+    async def _question_time(self) -> None:
+        with suppress(LineError):
+            async with self.turn.script():
+                questions = self.machine.take_questions()
+                self.console.muted = True
+                try:
+                    for question, stored in questions.items():
+                        await self._line.send(question)
+                        self.machine.answered(stored=stored)
+                finally:
+                    self.console.muted = False
 
     def _on_idle(self) -> None:
         if self.status.ready:
@@ -451,11 +477,3 @@ class Printer:
             warnings = [{"type": "runtime_warning", "message": warning} for warning in self.config.warnings]
             self._config = (basis, {**self.owner.show(built), "warnings": [*built["warnings"], *warnings]})
         return self._config[1]
-
-
-def _endstop_name(name: str, found: dict[str, bool]) -> str:
-    """`x_min` is Klipper's stepper_x; so is `x_max` where there is no `x_min`."""
-    axis, _, end = name.partition("_")
-    if axis in ("x", "y", "z") and (end == "min" or (end == "max" and f"{axis}_min" not in found)):
-        return f"stepper_{axis}"
-    return "probe" if name == "z_probe" else name

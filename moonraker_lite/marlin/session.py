@@ -12,7 +12,6 @@ from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.line_driver import MarlinLine
 from moonraker_lite.marlin.replies import parse_position
-from moonraker_lite.marlin.settings_report import parse_feedrate, parse_flow
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.waiting import unless_set
 
@@ -26,7 +25,7 @@ READY = "Printer is ready"
 HINT = "Once the cause is removed, use FIRMWARE_RESTART to reset the printer's board and to connect anew.\n"
 
 # What the firmware is asked at the beginning of a session.
-_QUESTIONS = ("M115", "M503", "M211", "M114", "M220", "M221", "M105")
+_QUESTIONS = ("M115", "M503", "M211", "M114", "M119", "M220", "M221", "M105")
 
 
 class HostState(enum.Enum):
@@ -127,14 +126,8 @@ class Session:
 
     def learn(self, text: str) -> None:
         """Take a line of the answers to our questions."""
-        motion = self._machine.motion
-        self._machine.firmware.read_line(text)
         if (position := parse_position(text)) is not None:
-            motion.reported(position.x, position.y, position.z, position.e)
-        elif (percent := parse_feedrate(text)) is not None:
-            motion.speed_factor = percent / 100.0
-        elif (flow := parse_flow(text)) is not None and flow.extruder == 0:
-            motion.extrude_factor = flow.percent / 100.0
+            self._machine.motion.reported(position.x, position.y, position.z, position.e)
 
     async def run(self) -> None:
         delay = FIRST_DELAY
@@ -220,8 +213,11 @@ class Session:
                 await self._line.send(question)
             machine.identified()
             await self._make_safe()
-            if machine.firmware.can("AUTOLEVEL"):
-                await self._line.send("M420 V")
+            if machine.firmware.has_levelling:
+                await self._line.send("G81" if machine.firmware.is_prusa else "M420 V")
+                machine.all_stored()
+            if machine.firmware.asks_safely_for_cold_extrusion:
+                await self._line.send("M302")
             if machine.firmware.can("AUTOREPORT_TEMP"):
                 await self._line.send("M155 S1")
         finally:

@@ -1,4 +1,4 @@
-"""What the owner may say about the printer, and what the firmware says about itself.
+"""What the owner may say about the printer, and the limits that follow from that and from the firmware.
 
 Everything has a default: a stock board needs no settings at all. What the firmware reports (M115, M503, M211) wins
 over a default and loses against a setting that was given. `printer_config` makes settings of marlin.cfg.
@@ -12,12 +12,7 @@ from pathlib import Path
 import msgspec
 
 from moonraker_lite.errors import BadRequest
-from moonraker_lite.marlin.firmware import UNKNOWN, profile_of
-from moonraker_lite.marlin.identity import parse_area, parse_capability, parse_m115
-from moonraker_lite.marlin.settings_report import parse_endstop_limits, parse_setting
-
-AXES = "xyz"
-
+from moonraker_lite.marlin.firmware_facts import Firmware, Place
 
 Ends = tuple[float | None, float | None, float | None]
 
@@ -42,11 +37,13 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # How many extruders there are, where the firmware does not say it or counts otherwise.
     extruders: int | None = None
     nozzle_diameter: float = 0.4
-    filament_diameter: float = 1.75
+    # Without it that of M200, else 1.75.
+    filament_diameter: float | None = None
     extruder_max_temp: float = 275.0
     bed_max_temp: float = 120.0
     chamber_max_temp: float = 70.0
-    min_extrude_temp: float = 170.0
+    # Without it what M302 tells, else 170.
+    min_extrude_temp: float | None = None
     max_extrude_only_distance: float = 200.0
     # Where the mesh lies on the bed; without these it keeps `probing_margin` from the bed's edges.
     mesh_min: tuple[float, float] | None = None
@@ -77,59 +74,11 @@ def load_settings(path: Path | None) -> PrinterSettings:
         raise SettingsError(f"Settings {path} are not valid: {error}") from None
 
 
-class Firmware:
-    """What M115, M503 and M211 told. `reports` holds the last words of each setting, such as M92 -> {X: 80}."""
-
-    def __init__(self) -> None:
-        self.name = ""
-        self.machine = ""
-        self.profile = UNKNOWN
-        self.extruders = 1
-        self.capabilities: dict[str, bool] = {}
-        self.reports: dict[str, dict[str, float]] = {}
-        self.area_min: tuple[float, float, float] | None = None
-        self.area_max: tuple[float, float, float] | None = None
-
-    def can(self, capability: str, *, unknown: bool = False) -> bool:
-        """Return what `Cap:NAME` said; builds without the list leave everything unknown."""
-        return self.capabilities.get(capability, self.profile.capabilities.get(capability, unknown))
-
-    def report(self, command: str, word: str) -> float | None:
-        return self.reports.get(command, {}).get(word)
-
-    def read_line(self, line: str) -> None:
-        """Take any line of the answers to M115, M503 and M211."""
-        if info := parse_m115(line):
-            self.name, self.machine, self.extruders = info.name, info.machine, max(1, info.extruders)
-            self.profile = profile_of(line)
-        elif capability := parse_capability(line):
-            self.capabilities[capability[0]] = capability[1]
-        elif area := parse_area(line):
-            self._set_area(area.full_min, area.full_max)
-        elif limits := parse_endstop_limits(line):
-            self._set_area(*limits)
-        elif (setting := parse_setting(line)) and not (setting.command == "M301" and setting.values.get("E")):
-            # M301 with E is the PID of a further hotend.
-            self.reports.setdefault(setting.command, {}).update(setting.values)
-
-    def _set_area(self, minimum: dict[str, float], maximum: dict[str, float]) -> None:
-        self.area_min = _point(minimum) or self.area_min
-        self.area_max = _point(maximum) or self.area_max
-
-
-def _point(values: dict[str, float]) -> tuple[float, float, float] | None:
-    """Return x, y, z of a report that names its axes in either case."""
-    by_axis = {axis.lower(): value for axis, value in values.items()}
-    if not all(axis in by_axis for axis in AXES):
-        return None
-    return by_axis["x"], by_axis["y"], by_axis["z"]
-
-
 class Limits(msgspec.Struct, frozen=True):
     """The limits that hold after settings, firmware reports and defaults have been laid over each other."""
 
-    position_min: tuple[float, float, float]
-    position_max: tuple[float, float, float]
+    position_min: Place
+    position_max: Place
     max_velocity: float
     max_accel: float
     max_z_velocity: float
@@ -153,7 +102,7 @@ def limits_of(settings: PrinterSettings, firmware: Firmware) -> Limits:
     )
 
 
-def _laid_over(own: Ends | None, told: tuple[float, float, float]) -> tuple[float, float, float]:
+def _laid_over(own: Ends | None, told: Place) -> Place:
     x, y, z = (below if above is None else above for above, below in zip(own or (None,) * 3, told, strict=True))
     return x, y, z
 

@@ -6,100 +6,35 @@ anybody.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 import msgspec
 
+from moonraker_lite.marlin.activity import Activity, Display, IdleState
+from moonraker_lite.marlin.eeprom import STORED
+from moonraker_lite.marlin.firmware_facts import Firmware
 from moonraker_lite.marlin.gcode.exclude import ExcludedObjects
 from moonraker_lite.marlin.gcode.labels import Labels
 from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.gcode.words import Command, number, parse
+from moonraker_lite.marlin.heaters import Heater, Heaters, extruder_index, extruder_name
 from moonraker_lite.marlin.mesh import Mesh
-from moonraker_lite.marlin.settings import Firmware, Limits, PrinterSettings, corner_velocity, limits_of
+from moonraker_lite.marlin.replies import parse_endstops, parse_fan_report, parse_host_action, parse_probed_point
+from moonraker_lite.marlin.sensors import FanSpeeds, FilamentSensors, Probe
+from moonraker_lite.marlin.settings import Limits, PrinterSettings, corner_velocity, limits_of
+from moonraker_lite.marlin.settings_report import (
+    Setting,
+    parse_fan,
+    parse_feedrate,
+    parse_flow,
+    parse_runout_switch,
+    parse_setting,
+)
 from moonraker_lite.marlin.temperature_report import Temperatures
 
-# After its last M73 a file's own progress is no longer believed.
-M73_VALID = 5.0
-# How long nothing has to happen until the machine counts as ready again.
-SETTLE = 1.0
-FULL_POWER = 127.0
+__all__ = ["Activity", "Display", "Heater", "IdleState", "Machine", "extruder_index", "extruder_name"]
 
-
-class Heater:
-    """A heater, or a mere sensor when `target` is None."""
-
-    __slots__ = ("measured_max", "measured_min", "power", "target", "temperature")
-
-    def __init__(self) -> None:
-        self.temperature = 0.0
-        self.target: float | None = None
-        self.power = 0.0
-        self.measured_min = 9999.0
-        self.measured_max = -9999.0
-
-
-class Display:
-    """M117's text and M73's progress."""
-
-    def __init__(self) -> None:
-        self.message: str | None = None
-        self._progress = 0.0
-        self._told_at: float | None = None
-
-    def tell_progress(self, fraction: float, now: float) -> None:
-        self._progress = min(max(fraction, 0.0), 1.0)
-        self._told_at = now
-
-    def forget_progress(self) -> None:
-        self._told_at = None
-
-    def progress(self, by_bytes: float, now: float, *, printing: bool) -> float:
-        """Return M73's progress as long as it counts (throughout a print, else 5 s), then that by bytes."""
-        if self._told_at is not None and not printing and now - self._told_at > M73_VALID:
-            self._told_at = None
-        return by_bytes if self._told_at is None else self._progress
-
-
-class IdleState(enum.Enum):
-    """`idle_timeout.state`: whether the machine does something, has just done so, or has been left alone for long."""
-
-    IDLE = "Idle"
-    READY = "Ready"
-    PRINTING = "Printing"
-
-
-class Activity:
-    """Follows whether the machine is busy. `on_idle` is called once each time the timeout has passed."""
-
-    def __init__(self, timeout: float, on_idle: Callable[[], None]) -> None:
-        self.timeout = timeout
-        self.state = IdleState.IDLE
-        self._since = 0.0
-        self._busy_at = 0.0
-        self._on_idle = on_idle
-
-    def update(self, now: float, *, busy: bool, hot: bool = False) -> None:
-        """`busy`: the machine does something. `hot`: a heater is on; left alone, it must not stay so for ever."""
-        if busy:
-            self._busy_at = now
-            if self.state is not IdleState.PRINTING:
-                self._enter(IdleState.PRINTING, now)
-        elif self.state is IdleState.PRINTING:
-            if now - self._busy_at > SETTLE:
-                self._enter(IdleState.READY, now)
-        elif self.state is IdleState.IDLE and hot:
-            self._enter(IdleState.READY, now)
-        elif self.state is IdleState.READY and 0 < self.timeout < now - self._since:
-            self._enter(IdleState.IDLE, now)
-            self._on_idle()
-
-    def printing_time(self, now: float) -> float:
-        return now - self._since if self.state is IdleState.PRINTING else 0.0
-
-    def _enter(self, state: IdleState, now: float) -> None:
-        self.state = state
-        self._since = now
+MAX_QUESTIONS = 8
 
 
 class Machine:
@@ -111,54 +46,99 @@ class Machine:
         self.firmware = Firmware()
         self.limits: Limits = limits_of(settings, self.firmware)
         self.motion = Motion()
-        self.heaters: dict[str, Heater] = {"extruder": Heater()}
-        self.heaters["extruder"].target = 0.0
+        self._heaters = Heaters()
         self.display = Display()
         self.excluded = ExcludedObjects()
         self.labels = Labels(self.excluded)
         self.mesh = Mesh()
+        self.filament = FilamentSensors()
+        self.probe = Probe()
+        self.fan_speeds = FanSpeeds()
+        # By Klipper's names: `open` or `TRIGGERED`.
         self.endstops: dict[str, str] = {}
-        self.pressure_advance = 0.0
-        self.save_pending = False
+        # What is to be asked of the firmware as soon as nothing else is going on, in this order.
+        # True: what the firmware answers is what its EEPROM holds.
+        self.questions: dict[str, bool] = {}
         # M290 answers `Probe Offset Z...` where it changes M851 as well.
         self.probe_offset_follows = False
         self.minimum_cruise_ratio = 0.5
         # When the last temperature report came, and the last one of a waiting M109 or M190.
         self.temperatures_at = 0.0
         self.heating_wait_at = -1e9
+        self._stored_mesh: list[list[float]] = []
+        self._can_store = True
+        self._motors_off_at = 0
+
+    # What the owner says, and how a session begins
 
     def configure(self, settings: PrinterSettings) -> None:
         """The owner's settings have been read (again)."""
         self.settings = settings
-        self.limits = limits_of(settings, self.firmware)
         self.minimum_cruise_ratio = settings.minimum_cruise_ratio
+        self._set_limits()
 
     def begin_session(self) -> None:
         """The firmware starts afresh (connected, or reset): nothing said before holds any longer."""
         self.firmware = Firmware()
         self.motion.power_on()
-        self.save_pending = False
+        self._heaters.begin_session()
         self.mesh.clear()
+        self.filament = FilamentSensors()
+        self.probe = Probe()
+        self.fan_speeds = FanSpeeds()
+        self.endstops = {}
+        self.questions.clear()
+        self._can_store = True
+        self._motors_off_at = self.motion.moves
 
     def identified(self) -> None:
         """The firmware has told what it is: derive limits and the number of extruders."""
         firmware = self.firmware
-        self.limits = limits_of(self.settings, firmware)
-        self.pressure_advance = firmware.report("M900", "K") or 0.0
-        low, high, margin = self.limits.position_min, self.limits.position_max, self.settings.probing_margin
-        self.mesh.set_area((low[0] + margin, low[1] + margin), (high[0] - margin, high[1] - margin))
-        for index in range(firmware.extruders):
-            heater = self.heaters.setdefault(extruder_name(index), Heater())
-            heater.target = heater.target or 0.0
+        self._heaters.end_identification()
         if self.settings.g90_sets_extruder is not None:
             self.motion.g90_sets_extruder = self.settings.g90_sets_extruder
         else:
             self.motion.g90_sets_extruder = firmware.profile.g90_sets_extruder
+        self.mesh.reader.measured_from_top = firmware.is_prusa
+        self._set_limits()
+        self.all_stored()
+
+    def _set_limits(self) -> None:
+        settings = self.settings
+        self.limits = limits_of(settings, self.firmware)
+        low, high, margin = self.limits.position_min, self.limits.position_max, settings.probing_margin
+        self.mesh.set_area((low[0] + margin, low[1] + margin), (high[0] - margin, high[1] - margin))
+        self.mesh.own_area = (settings.mesh_min, settings.mesh_max)
+
+    # What is stored
+
+    def all_stored(self) -> None:
+        """What the firmware uses is what its EEPROM holds."""
+        self.firmware.settings.all_stored()
+        self._stored_mesh = self.mesh.points
+
+    @property
+    def mesh_pending(self) -> bool:
+        """There is a mesh that M500 has not stored."""
+        return bool(self.mesh.points) and self.mesh.points != self._stored_mesh
+
+    @property
+    def save_pending(self) -> bool:
+        """M500 would change something in the EEPROM."""
+        if not self._can_store or not self.firmware.can("EEPROM", unknown=True):
+            return False
+        return self.mesh_pending or bool(self.firmware.settings.pending())
+
+    # Commands
 
     def observe(self, command: Command) -> None:
         """Take account of a command on its way to the firmware that is no move."""
         self.motion.observe(command)
-        if observer := _OBSERVERS.get(command.name):
+        name = command.name
+        if name in STORED:
+            words = {letter: number(value) if value else None for letter, value in command.words().items()}
+            self.firmware.settings.change(name, words)
+        if observer := _OBSERVERS.get(name):
             observer(self, command)
 
     def observe_line(self, text: str) -> None:
@@ -166,55 +146,121 @@ class Machine:
         if (command := parse(text)) is not None:
             self.observe(command)
 
+    def ask(self, question: str, *, stored: bool = False) -> None:
+        """Have a question asked as soon as nothing else is going on. `stored`: the answer is what the EEPROM holds."""
+        if len(self.questions) < MAX_QUESTIONS:
+            self.questions[question] = stored
+
+    def take_questions(self) -> dict[str, bool]:
+        """Return what is to be asked now, and forget it."""
+        questions, self.questions = self.questions, {}
+        return questions
+
+    def answered(self, *, stored: bool) -> None:
+        """The firmware has answered a question, line by line."""
+        if stored:
+            self.all_stored()
+        self._set_limits()
+
+    def motors_off(self) -> None:
+        self._motors_off_at = self.motion.moves
+
+    @property
+    def motors_on(self) -> bool:
+        """Something has moved since the motors were switched off. (That they went off by themselves, nobody tells.)"""
+        return self.motion.moves != self._motors_off_at or bool(self.motion.homed)
+
+    # Reports
+
     def temperatures(self, report: Temperatures) -> None:
         """Take in a temperature report."""
         self.temperatures_at = self.clock()
         if report.waiting:
             self.heating_wait_at = self.temperatures_at
-        readings = report.heaters
-        for key, reading in readings.items():
-            name = self._heater_name(key, has_index="T0" in readings, heats=reading.target is not None)
-            if name is None:
-                continue
-            heater = self.heaters.setdefault(name, Heater())
-            heater.temperature = reading.actual
-            heater.measured_min = min(heater.measured_min, reading.actual)
-            heater.measured_max = max(heater.measured_max, reading.actual)
-            if reading.target is not None:
-                heater.target = max(0.0, reading.target)
-            if reading.power is not None:
-                heater.power = min(max(reading.power / FULL_POWER, 0.0), 1.0)
+        self._heaters.read(report, self.motion.tool)
 
-    def _heater_name(self, key: str, *, has_index: bool, heats: bool) -> str | None:
-        """Return the Klipper object of a key in a report. `T` repeats the active hotend where `T0` is told as well."""
-        if key == "T":
-            return None if has_index else "extruder"
-        if key == "B":
-            return "heater_bed"
-        if key[0] == "T" and key[1:].isdigit():
-            return extruder_name(int(key[1:]))
-        if key == "C":
-            return "heater_generic chamber" if heats else "temperature_sensor chamber"
-        return {"P": "temperature_sensor probe", "L": "temperature_sensor cooler"}.get(key)
+    def read_line(self, line: str) -> None:
+        """Take in any other line of the firmware."""
+        self.mesh.read_line(line)
+        if self.mesh.reader.reading:
+            return
+        if (setting := self.firmware.read_line(line)) is not None:
+            self._told_setting(setting)
+        elif (percent := parse_feedrate(line)) is not None:
+            self.motion.speed_factor = percent / 100.0
+        elif (flow := parse_flow(line)) is not None:
+            if flow.extruder == self.motion.tool:
+                self.motion.extrude_factor = flow.percent / 100.0
+        elif (fan := parse_fan(line)) is not None:
+            self.motion.fans[fan.fan] = fan.speed / 255.0
+        elif (report := parse_fan_report(line)) is not None:
+            self.fan_speeds.told(report)
+        elif (point := parse_probed_point(line)) is not None:
+            self.probe.told_point(point)
+        elif (enabled := parse_runout_switch(line)) is not None:
+            self.filament.told_enabled(enabled)
+        elif switches := parse_endstops(line):
+            self.filament.told_switches(switches)
+            self.probe.told_switches(switches)
+        else:
+            self._told_in_words(line)
+
+    def _told_setting(self, setting: Setting) -> None:
+        self.mesh.read_setting(setting)
+        if setting.command == "M412" and "S" in setting.values:
+            self.filament.told_enabled(setting.values["S"] > 0.0)
+        elif setting.command == "M106" and "P" in setting.values:
+            self.motion.fans[int(setting.values["P"])] = min(max(setting.values.get("S", 0.0) / 255.0, 0.0), 1.0)
+
+    def _told_in_words(self, line: str) -> None:
+        if action := parse_host_action(line):
+            self.filament.told_action(action)
+        elif "Probe Offset" in line:
+            self.probe_offset_follows = True
+            _, _, height = line.rpartition("Z")
+            if (setting := parse_setting(f"M851 Z{height.strip(': ')}")) is not None:
+                self.firmware.settings.change("M851", setting.values)
+        elif "Settings Stored" in line:
+            self.all_stored()
+        elif "Mesh saved in slot" in line:
+            self._stored_mesh = self.mesh.points
+        elif "EEPROM disabled" in line:
+            self._can_store = False
+
+    # Heaters
+
+    @property
+    def heaters(self) -> dict[str, Heater]:
+        """Heaters and sensors by Klipper's names."""
+        return self._heaters.by_name
+
+    @property
+    def hotends(self) -> int:
+        """How many there are; tools may be more, where several share a nozzle."""
+        return self._heaters.hotends
+
+    @property
+    def tools(self) -> int:
+        return max(self.settings.extruders or self.firmware.extruders, self.hotends)
+
+    @property
+    def active_extruder(self) -> str:
+        name = extruder_name(self.motion.tool)
+        return name if name in self.heaters else "extruder"
+
+    @property
+    def min_extrude_temp(self) -> float:
+        own, told = self.settings.min_extrude_temp, self.firmware.min_extrude_temp
+        return own if own is not None else 170.0 if told is None else told
+
+    def pressure_advance(self, tool: int = 0) -> float:
+        """Linear advance of an extruder (M900), in Klipper's unit as far as the two can be compared."""
+        return self.firmware.report("M900", "K", tool) or 0.0
 
     @property
     def heater_names(self) -> list[str]:
         """The heaters' names as SET_HEATER_TEMPERATURE takes them: without `heater_generic `."""
         return [name.rpartition(" ")[2] for name, heater in self.heaters.items() if heater.target is not None]
-
-
-def extruder_name(index: int) -> str:
-    return f"extruder{index}" if index else "extruder"
-
-
-def extruder_index(name: str) -> int:
-    """Return the tool number of `extruder`, `extruder1`, ...; -1 for anything else."""
-    if not name.startswith("extruder"):
-        return -1
-    digits = name[len("extruder") :]
-    if not digits:
-        return 0
-    return int(digits) if digits.isdigit() else -1
 
 
 def _progress(machine: Machine, command: Command) -> None:
@@ -265,13 +311,31 @@ def _corner(machine: Machine, command: Command) -> None:
         _limit(machine, square_corner_velocity=words.get("X"))
 
 
-def _advance(machine: Machine, command: Command) -> None:
-    if factor := command.words().get("K"):
-        machine.pressure_advance = number(factor)
+def _stored(machine: Machine, _: Command) -> None:
+    machine.all_stored()
+
+
+def _motors_off(machine: Machine, command: Command) -> None:
+    if "S" not in command.words():
+        machine.motors_off()
+
+
+def _ask_settings(machine: Machine, command: Command) -> None:
+    machine.ask("M503", stored=command.name == "M501")
+
+
+def _ask_levelling(machine: Machine, _: Command) -> None:
+    """Homing switches levelling off, probing on, as the firmware was built."""
+    if "M420" in machine.firmware.settings.values:
+        machine.ask("M420")
 
 
 _OBSERVERS: dict[str, Callable[[Machine, Command], None]] = {
+    "G28": _ask_levelling,
+    "G29": _ask_levelling,
+    "M18": _motors_off,
     "M73": _progress,
+    "M84": _motors_off,
     "M104": _hotend_target,
     "M109": _hotend_target,
     "M117": _message,
@@ -282,5 +346,9 @@ _OBSERVERS: dict[str, Callable[[Machine, Command], None]] = {
     "M203": _max_speed,
     "M204": _max_accel,
     "M205": _corner,
-    "M900": _advance,
+    "M303": _ask_settings,
+    "M428": _ask_settings,
+    "M500": _stored,
+    "M501": _ask_settings,
+    "M502": _ask_settings,
 }

@@ -158,6 +158,16 @@ class Streamer:
                 self._machine.motion.reported(position.x, position.y, position.z, None)
                 self._filter.reported()
 
+    @property
+    def under_way(self) -> int:
+        """Lines of the file that were sent and are not acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def blocked(self) -> bool:
+        """A command that takes long keeps the firmware from everything else."""
+        return self._slow and bool(self._in_flight)
+
     def room(self) -> int:
         """Return how many lines may be sent now."""
         if self._alone and self._in_flight:

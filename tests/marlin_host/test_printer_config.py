@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonraker_lite.marlin.firmware_facts import Firmware
 from moonraker_lite.marlin.printer_config import PrinterConfig, given_sections, read_printer_config, settings_of
-from moonraker_lite.marlin.settings import Firmware, PrinterSettings, limits_of
+from moonraker_lite.marlin.settings import PrinterSettings, limits_of
 
 CFG = """
 [printer]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from moonraker_lite.marlin import state as state_module
+from moonraker_lite.marlin import activity as state_module
 from moonraker_lite.marlin.settings import PrinterSettings
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.raw_client import RawClient

@@ -19,8 +19,9 @@ def machine(extruders: int = 1, **reports: dict[str, float]) -> Machine:
     made.firmware.extruders = extruders
     made.firmware.reports.update(reports)
     made.firmware.capabilities["BABYSTEPPING"] = True
-    made.heaters["heater_bed"] = Heater()
-    made.heaters["heater_bed"].target = 0.0
+    made.heaters["heater_bed"] = Heater(0.0)
+    for index in range(1, extruders):
+        made.heaters[f"extruder{index}"] = Heater(0.0)
     made.identified()
     return made
 

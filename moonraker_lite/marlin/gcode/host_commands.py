@@ -229,10 +229,8 @@ class HostCommands:
         if offset is not None and not machine.probe_offset_follows:
             await self._send(f"M851 Z{offset + machine.motion.babystep:.3f}")
         machine.motion.babystep = 0.0
-        machine.save_pending = True
         self._console.info("The new probe offset is in use. SAVE_CONFIG stores it in the printer's EEPROM.")
 
     async def _save_config(self, _: Command) -> None:
         """Klipper restarts here; Marlin only has to write its EEPROM."""
         await self._send("M500")
-        self._machine.save_pending = False

@@ -110,7 +110,7 @@ class Interpreter:
 
     def commands(self, *, probe: bool, mesh: bool) -> dict[str, dict[str, str]]:
         """Return Klipper's `gcode.commands`."""
-        return {**command_table(self._machine.firmware.extruders, probe=probe, mesh=mesh), **self.macros.commands()}
+        return {**command_table(self._machine.tools, probe=probe, mesh=mesh), **self.macros.commands()}
 
     @property
     def active(self) -> bool:

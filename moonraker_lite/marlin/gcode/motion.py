@@ -7,6 +7,7 @@ Marlin's: G90 and G91 set the mode of all axes (in Marlin 2 including E), M82 an
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
 
@@ -22,7 +23,8 @@ X, Y, Z, E = range(4)
 AXES = "XYZE"
 INCH = 25.4
 TRAVEL_SPEED = 3000.0
-
+# Moves between the one that the head makes and the one that was sent last: planner, firmware's queue, line, our queue.
+TRAIL = 96
 
 Send = Callable[[str], Awaitable[object]]
 EPSILON = 1e-5
@@ -79,6 +81,10 @@ class Motion:
         # Net filament through the nozzle, without the flow factor; and the number of moves: never reset.
         self.filament = 0.0
         self.moves = 0
+        # The ends of the last moves as (x, y, z, filament, mm/min), and how many there have been: for `LiveMotion`.
+        # A speed of 0 is no move, but a new place.
+        self.trail: deque[tuple[float, float, float, float, float]] = deque(maxlen=TRAIL)
+        self.planned = 0
         self.power_on()
 
     def copy(self) -> Motion:
@@ -120,6 +126,8 @@ class Motion:
             self.speed = float(f2)
         elif f1 is not None:
             self.speed = float(f1)
+        self.trail.append((position[0], position[1], position[2], self.filament, self.speed))
+        self.planned += 1
         return True
 
     def observe(self, command: Command) -> bool:
@@ -137,10 +145,12 @@ class Motion:
         for axis, value in enumerate((x, y, z, e)):
             if value is not None:
                 self.position[axis] = value
+        self._leave_trail(0.0)
 
     def power_on(self) -> None:
         """The firmware starts: everything is at its power-on value."""
         self.position = [0.0, 0.0, 0.0, 0.0]
+        self._leave_trail(0.0)
         self.absolute = True
         self.absolute_e = True
         self.inches = False
@@ -180,6 +190,12 @@ class Motion:
             self._extrude(number(words["E"]) * scale)
         if words.get("F"):
             self.speed = number(words["F"], self.speed) * scale
+        self._leave_trail(self.speed)
+
+    def _leave_trail(self, speed: float) -> None:
+        x, y, z, _ = self.position
+        self.trail.append((x, y, z, self.filament, speed))
+        self.planned += 1
 
     def _set_position(self, command: Command) -> None:
         scale = INCH if self.inches else 1.0
@@ -187,12 +203,15 @@ class Motion:
         chosen = [letter for letter in AXES if letter in words] or list(AXES)
         for letter in chosen:
             self.position[AXES.index(letter)] = number(words.get(letter, "")) * scale
+        if chosen != ["E"]:
+            self._leave_trail(0.0)
 
     def _home(self, command: Command) -> None:
         words = command.words()
         axes = [letter for letter in "XYZ" if letter in words] or list("XYZ")
         for letter in axes:
             self.position[AXES.index(letter)] = 0.0
+        self._leave_trail(0.0)
         homed = {*self.homed, *(letter.lower() for letter in axes)}
         self.homed = "".join(axis for axis in "xyz" if axis in homed)
 
