@@ -41,6 +41,12 @@ UNKNOWN = FirmwareProfile("unknown", note="It gets one line at a time, and tempe
 
 PROFILES: tuple[FirmwareProfile, ...] = (
     FirmwareProfile(
+        "OctoPrint's virtual printer",
+        r"Virtual Marlin",
+        receive_buffer=63,
+        note="It cuts what is longer than its receive buffer of 64 bytes, which is half of Marlin's.",
+    ),
+    FirmwareProfile(
         "Prusa Buddy",
         r"Prusa-Firmware-Buddy|Prusa[- ](?:MINI|XL|MK4|MK3\.[59]|iX|CORE)",
         slots=4,
