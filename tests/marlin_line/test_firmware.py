@@ -22,6 +22,7 @@ ANSWERS = [
     ("FIRMWARE_NAME:Marlin 2.0.8.2 (x) MACHINE_TYPE:Ender-3 V2 EXTRUDER_COUNT:1", "Creality Marlin"),
     ("FIRMWARE_NAME:Marlin 1.1.6 SOURCE_CODE_URL:x MACHINE_TYPE:CR-10S Pro", "Creality Marlin"),
     ("FIRMWARE_NAME:Marlin 1.1.9 (Github) SOURCE_CODE_URL:x MACHINE_TYPE:RepRap", "Marlin 1.1"),
+    ("FIRMWARE_NAME:Virtual Marlin 1.0 PROTOCOL_VERSION:1.0", "OctoPrint's virtual printer"),
     ("FIRMWARE_NAME:Marlin V1; Sprinter/grbl mashup for gen6 FIRMWARE_URL:x MACHINE_TYPE:Mendel", "Marlin 1.0"),
     ("FIRMWARE_NAME:Marlin Ver 1.0.1.3 PROTOCOL_VERSION:1.0", "Marlin 1.0"),
     ("FIRMWARE_NAME:Marlin DUE 3.0", "Marlin"),
