@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from moonraker_lite.gcode_metadata.containers import extract_ufp
     from moonraker_lite.gcode_metadata.scan_moves import scan_moves
     from moonraker_lite.gcode_metadata.scanner import scan
+    from moonraker_lite.gcode_metadata.user_tables import check_tables, load_tables
 
 __all__ = [
     "GCODE_EXTENSIONS",
@@ -33,8 +34,10 @@ __all__ = [
     "Metadata",
     "PrintObject",
     "Thumbnail",
+    "check_tables",
     "extract_ufp",
     "is_gcode_name",
+    "load_tables",
     "scan",
     "scan_moves",
 ]
@@ -50,6 +53,10 @@ def __getattr__(name: str) -> Any:
         from moonraker_lite.gcode_metadata.containers import extract_ufp
 
         return extract_ufp
+    if name in ("check_tables", "load_tables"):
+        from moonraker_lite.gcode_metadata import user_tables
+
+        return getattr(user_tables, name)
     if name == "scan_moves":
         from moonraker_lite.gcode_metadata.scan_moves import scan_moves
 

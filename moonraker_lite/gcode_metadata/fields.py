@@ -163,6 +163,18 @@ def minutes(value: bytes) -> float | None:
     return None if result is None else round(result * 60, 3)
 
 
+def hours(value: bytes) -> float | None:
+    """Seconds from a number of hours."""
+    result = number(value)
+    return None if result is None else round(result * 3600, 3)
+
+
+def kilograms(value: bytes) -> float | None:
+    """Grams from a bare number of kilograms."""
+    result = number(value)
+    return None if result is None else round(result * 1000, 3)
+
+
 def colors(value: bytes) -> list[str]:
     """`#RRGGBB` words, upper case as they stand."""
     return [item.decode() for item in _COLOR.findall(value[:MAX_LIST_BYTES])[:MAX_ITEMS]]

@@ -1,4 +1,6 @@
-"""A process that scans files for somebody else: `python -m moonraker_lite.gcode_metadata.worker`.
+"""A process that scans files for somebody else: `python -m moonraker_lite.gcode_metadata.worker [--tables FOLDER]`.
+
+The folder may hold slicers that the user described (`user_tables`).
 
 One JSON object per line on standard input, one answer per line on standard output:
 
@@ -35,6 +37,7 @@ import msgspec
 
 from moonraker_lite.gcode_metadata.model import Metadata
 from moonraker_lite.gcode_metadata.scanner import scan
+from moonraker_lite.gcode_metadata.slicers import Tables
 
 MAX_LINE = 64 * 1024
 """Two paths of 4096 bytes each, however they are escaped."""
@@ -72,7 +75,8 @@ class _CancelledError(Exception):
 class Worker:
     """Serves one host on two file descriptors."""
 
-    def __init__(self, source: int, target: int) -> None:
+    def __init__(self, source: int, target: int, tables: Tables | None = None) -> None:
+        self._tables = tables
         self._source = source
         self._target = target
         self._poll = select.poll()
@@ -147,7 +151,7 @@ class Worker:
 
     def _scan(self, request: Request) -> Answer:
         folder = None if request.thumbs_dir is None else Path(request.thumbs_dir)
-        return Answer(request.id, scan(request.path, thumbs_dir=folder))
+        return Answer(request.id, scan(request.path, thumbs_dir=folder, tables=self._tables))
 
     # -- what takes long -------------------------------------------------------------------------------------------
 
@@ -220,11 +224,20 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _bound_memory()
     try:
-        Worker(sys.stdin.fileno(), sys.stdout.fileno()).serve()
+        Worker(sys.stdin.fileno(), sys.stdout.fileno(), _own_tables(sys.argv[1:])).serve()
     except BrokenPipeError:
         # The host is gone. Standard output must not complain once more when the interpreter closes it.
         sys.stdout = None
     return 0
+
+
+def _own_tables(arguments: list[str]) -> Tables | None:
+    """Of `--tables FOLDER`; nothing is read without it."""
+    if len(arguments) != 2 or arguments[0] != "--tables":
+        return None
+    from moonraker_lite.gcode_metadata.user_tables import load_tables
+
+    return load_tables(arguments[1])
 
 
 def _bound_memory() -> None:
