@@ -18,7 +18,7 @@ from types import FrameType
 
 import tornado
 
-from bench import measure_calls, measure_files, measure_printing, measure_start, measure_transfer
+from bench import measure_calls, measure_files, measure_metadata, measure_printing, measure_start, measure_transfer
 from bench.gcode import write_big_file
 from bench.goals import MOONRAKER, OURS
 from bench.moonraker_venv import moonraker_python, moonraker_version
@@ -28,7 +28,7 @@ from bench.servers import Server, bare_tornado, running, server_info_body
 from bench.subjects import Subject, moonraker, ours
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PARTS = ("start", "calls", "transfer", "files", "printing")
+PARTS = ("start", "calls", "transfer", "files", "printing", "metadata")
 
 
 class OutOfTime(BaseException):
@@ -57,6 +57,7 @@ class Bench:
         self.args = args
         self.rig = rig
         self.quick: bool = args.quick
+        self.parts: list[str] = args.parts or list(PARTS)
         self.files: int = args.files or (100 if self.quick else 1000)
         self.report = Report(files=self.files)
 
@@ -72,6 +73,8 @@ class Bench:
             self._part("transfer", lambda: self._transfer(servers))
             self._part("files", lambda: self._files(servers))
             self._part("printing", lambda: self._printing(servers))
+            self._part("metadata", lambda: self._scanning(servers))
+        self._part("metadata", lambda: self._metadata(subjects))
         self._part("start", lambda: self._start_with_more(subjects))
 
     def _start_with_more(self, subjects: dict[str, Subject]) -> None:
@@ -100,7 +103,7 @@ class Bench:
         return True
 
     def _part(self, name: str, measure: Callable[[], None]) -> None:
-        if name not in self.args.part:
+        if name not in self.parts:
             return
         print(f"{name} (load {load():.1f})", file=sys.stderr)
         try:
@@ -125,6 +128,25 @@ class Bench:
         for server in servers:
             measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.2 + 20)
         measure_files.measure_lists(self.report, servers, self.files, 3 if self.quick else 5)
+
+    def _scanning(self, servers: list[Server]) -> None:
+        """What goes on while files are scanned; how long that takes, unless another part has measured it."""
+        own = [server for server in servers if server.name == OURS]
+        for server in own:
+            measure_metadata.measure_lag(self.report, server, self.files, 1 if self.quick else 5)
+        if "files" not in self.parts:
+            for server in servers:
+                measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.2 + 20)
+
+    def _metadata(self, subjects: dict[str, Subject]) -> None:
+        folder = self.rig / "metadata"
+        measure_metadata.measure_one_file(self.report, folder, 3 if self.quick else 9, MOONRAKER in subjects)
+        if OURS in subjects:
+            count, rounds = (1000, 2) if self.quick else (10_000, 5)
+            measure_metadata.measure_warm_start(self.report, subjects[OURS], folder, count, rounds)
+            measure_metadata.measure_line_rate(
+                self.report, subjects[OURS], folder / "rate", self.files, 1 if self.quick else 3
+            )
 
     def _printing(self, servers: list[Server]) -> None:
         rounds, seconds = (1, 5.0) if self.quick else (2, 10.0)
@@ -170,19 +192,20 @@ def _options() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join(PARTS)}")
     parser.add_argument(
         "--quick", action="store_true", help="100 files instead of 1,000, fewer rounds (below 3 minutes)"
     )
     parser.add_argument("--write", action="store_true", help="write the table to bench/RESULTS.md")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed or was not measured")
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given several times")
     parser.add_argument("--files", type=int, help="how many files are dropped and listed")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the big file (default: %(default)s)")
     parser.add_argument("--no-uvloop", action="store_true", help="run ours and bare Tornado on asyncio's own loop")
     parser.add_argument("--only-subject", choices=(OURS, MOONRAKER), help="measure only one of the two")
     parser.add_argument("--dir", type=Path, help="measure in this folder (default: a temporary one)")
     args = parser.parse_args()
-    args.part = args.part or list(PARTS)
+    if unknown := set(args.parts).difference(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode, too
     rig = Path(tempfile.mkdtemp(prefix="moonraker_lite-bench-", dir=args.dir)).resolve()
     os.environ["TMPDIR"] = str(rig)  # Moonraker receives uploads there: the same file system for both

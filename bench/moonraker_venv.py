@@ -33,6 +33,18 @@ def moonraker_python() -> Path:
     return python
 
 
+def moonraker_extractor() -> tuple[Path, Path]:
+    """The interpreter and the script that Moonraker starts for the metadata of a file.
+
+    Raises:
+        OSError: Moonraker cannot be installed.
+    """
+    python = moonraker_python()
+    ask = "import moonraker; print(moonraker.__path__[0])"
+    answer = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, timeout=30, check=False)
+    return python, Path(answer.stdout.strip()) / "components" / "file_manager" / "metadata.py"
+
+
 def moonraker_version() -> str:
     """Which one is installed; empty when none is."""
     return _version(cache() / "moonraker" / "bin" / "python")
