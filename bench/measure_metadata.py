@@ -234,7 +234,16 @@ def _lines(client: HttpClient) -> int:
     return int(status["marlin_link"]["acknowledged"])
 
 
+def _lines_now(client: HttpClient) -> tuple[int, float]:
+    """The lines, and the time at which they were so many: they are told only now and then."""
+    before, limit = _lines(client), time.perf_counter() + 10
+    while (lines := _lines(client)) == before:
+        _not_after(limit)
+    return lines, time.perf_counter()
+
+
 def _rate_while(client: HttpClient, action: Callable[[], object]) -> float:
-    before, begin = _lines(client), time.perf_counter()
+    before, begin = _lines_now(client)
     action()
-    return (_lines(client) - before) / (time.perf_counter() - begin)
+    after, end = _lines_now(client)
+    return (after - before) / (end - begin)
