@@ -63,6 +63,7 @@ MEASURES: dict[str, Measure] = {
     "meta_over_200": Measure("the same over reading both ends and one regex pass, 200 MB", "x", limit=3.0),
     "start_known": Measure("start with 10,000 files of known metadata: more than with none", "s", limit=1.0),
     "lag_scan": Measure("event loop lag at most while {files} files are scanned", "ms", limit=10.0),
+    "answer_idle": Measure("slowest GET /server/info of all in 3 s, nothing else going on", "ms"),
     "answer_scan": Measure("slowest GET /server/info of all while {files} files are scanned", "ms"),
     "lines_quiet": Measure("lines per second of a print, nothing else going on", "1/s", more_is_better=True),
     "lines_scan": Measure("the same while {files} files are scanned: less by", "%", limit=2.0),

@@ -28,6 +28,7 @@ SIZES = (1, 20, 200)
 SCANS = 20
 FOLDER = "bench_known"
 PING_SECONDS = 0.002
+IDLE_SECONDS = 3.0
 PRINT = "bench_lines.gcode"
 SEGMENT = 0.2  # mm, at 60 mm/s: 300 lines per second
 WARM_UP_SECONDS = 4.0
@@ -171,6 +172,9 @@ def measure_lag(report: Report, server: Server, files: int, rounds: int) -> None
     """How late the event loop is at most while files are scanned: by its own account (the worst of four looks per
     second), and by the slowest of all answers to somebody who asks all the time."""
     for number in range(rounds):
+        with Pings(server) as pings:
+            time.sleep(IDLE_SECONDS)
+        report.add("answer_idle", server.name, max(pings.seconds) * 1000)
         with Pings(server) as pings:
             _drop(server, f"bench_lag_{number}", files)
         with HttpClient(server.port) as client:
