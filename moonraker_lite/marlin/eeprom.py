@@ -71,6 +71,8 @@ class StoredSettings:
 
     def read(self, setting: Setting) -> None:
         """Take a line in which the firmware tells a setting."""
+        if setting.command == "M200" and setting.values.get("D") == 0.0:
+            return  # Marlin 1 says by that that it does not count in volumes; the diameter stands above
         key = key_of(setting.command, setting.values)
         values = self.values.setdefault(key, {})
         if any(values.get(word) != value for word, value in setting.values.items()):

@@ -27,6 +27,7 @@ class Firmware:
         self.name = ""
         self.version = ""
         self.machine = ""
+        self.fields: dict[str, str] = {}
         self.profile = UNKNOWN
         self.extruders = 1
         self.capabilities: dict[str, bool] = {}
@@ -48,6 +49,14 @@ class Firmware:
     def reports(self) -> dict[str, Values]:
         """All settings that it told or was given: command -> word -> number."""
         return self.settings.values
+
+    @property
+    def kinematics(self) -> str:
+        """M115's KINEMATICS (Marlin since 2.1.3), delta by its settings (M665 L), else cartesian."""
+        told = self.fields.get("KINEMATICS", "").lower()
+        if told in ("corexy", "corexz", "coreyz", "polar", "delta"):
+            return told
+        return "delta" if {"L", "R"} <= self.settings.values.get("M665", {}).keys() else "cartesian"
 
     @property
     def has_levelling(self) -> bool:
@@ -72,7 +81,7 @@ class Firmware:
         """Take any line of the answers to M115, M503, M211, ...; return the setting that it tells."""
         if info := parse_m115(line):
             self.name, self.machine, self.extruders = info.name, info.machine, max(1, info.extruders)
-            self.version = info.version
+            self.version, self.fields = info.version, info.fields
             self.profile = profile_of(line)
         elif capability := parse_capability(line):
             self.capabilities[capability[0]] = capability[1]

@@ -470,10 +470,10 @@ class Printer:
 
     def _configfile(self) -> dict[str, Any]:
         machine = self.machine
-        basis = (machine.save_pending, len(machine.heaters), len(machine.mesh.points), machine.firmware, self.config)
+        basis = (configfile.basis(machine), id(self.config))
         if self._config[0] != basis:
             options = self.options
-            built = configfile.build(machine, options.gcodes, options.serial, options.baud)
+            built = configfile.build(machine, self.config.sections, options.gcodes, options.serial, options.baud)
             warnings = [{"type": "runtime_warning", "message": warning} for warning in self.config.warnings]
             self._config = (basis, {**self.owner.show(built), "warnings": [*built["warnings"], *warnings]})
         return self._config[1]

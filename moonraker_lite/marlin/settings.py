@@ -24,7 +24,8 @@ class SettingsError(BadRequest):
 class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file: JSON with any of these keys. Lengths in mm, speeds in mm/s, temperatures in Celsius."""
 
-    kinematics: str = "cartesian"
+    # Without it what the firmware tells, else cartesian.
+    kinematics: str | None = None
     # By axis; None where only the firmware knows.
     position_min: Ends | None = None
     position_max: Ends | None = None

@@ -35,6 +35,7 @@ from moonraker_lite.marlin.temperature_report import Temperatures
 __all__ = ["Activity", "Display", "Heater", "IdleState", "Machine", "extruder_index", "extruder_name"]
 
 MAX_QUESTIONS = 8
+MAX_SWITCHES = 64
 
 
 class Machine:
@@ -56,6 +57,8 @@ class Machine:
         self.fan_speeds = FanSpeeds()
         # By Klipper's names: `open` or `TRIGGERED`.
         self.endstops: dict[str, str] = {}
+        # The switches that M119 has named, as the firmware spells them.
+        self.switches: set[str] = set()
         # What is to be asked of the firmware as soon as nothing else is going on, in this order.
         # True: what the firmware answers is what its EEPROM holds.
         self.questions: dict[str, bool] = {}
@@ -87,6 +90,7 @@ class Machine:
         self.probe = Probe()
         self.fan_speeds = FanSpeeds()
         self.endstops = {}
+        self.switches = set()
         self.questions.clear()
         self._can_store = True
         self._motors_off_at = self.motion.moves
@@ -200,6 +204,8 @@ class Machine:
         elif (enabled := parse_runout_switch(line)) is not None:
             self.filament.told_enabled(enabled)
         elif switches := parse_endstops(line):
+            if len(self.switches) < MAX_SWITCHES:
+                self.switches.update(switch.name for switch in switches)
             self.filament.told_switches(switches)
             self.probe.told_switches(switches)
         else:
