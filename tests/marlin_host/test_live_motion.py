@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.live_motion import PLANNER, LiveMotion
+
+# However slow the machine is.
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Bench:
@@ -102,6 +105,7 @@ MOVES = st.tuples(st.floats(-200, 200), st.floats(-200, 200), st.floats(0.1, 900
 )
 
 
+@RELAXED
 @given(st.lists(st.lists(MOVES | st.sampled_from(["G92 X0", "G28", "M220 S50"]), max_size=40), max_size=8), st.data())
 def test_it_always_arrives(chunks: list[list[str]], data: st.DataObject) -> None:
     bench = Bench()

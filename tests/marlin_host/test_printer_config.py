@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.marlin.firmware_facts import Firmware
 from moonraker_lite.marlin.printer_config import PrinterConfig, given_sections, read_printer_config, settings_of
 from moonraker_lite.marlin.settings import PrinterSettings, limits_of
+
+# However slow the machine is.
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CFG = """
 [printer]
@@ -87,6 +90,7 @@ OPTIONS = st.sampled_from(
 VALUES = st.text() | st.floats().map(str) | st.integers().map(str)
 
 
+@RELAXED
 @given(st.dictionaries(SECTIONS, st.dictionaries(OPTIONS, VALUES)))
 def test_no_value_raises(sections: dict[str, dict[str, str]]) -> None:
     settings, _ = settings_of(PrinterConfig(sections))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.marlin.mesh import Mesh
 from moonraker_lite.marlin.mesh_report import MeshReader, filled
 from moonraker_lite.marlin.settings_report import parse_setting
+
+# However slow the machine is.
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "marlin" / "meshes"
 SMALL = [[0.1, -0.02, 0.03], [0.04, 0.05, 0.06]]
@@ -146,6 +149,7 @@ TITLES = ("Bilinear Leveling Grid:", "Measured points:", "Bed Topography Report:
 PIECES = (*TITLES, " 0 +0.1 -0.2", " 1 | [+0.1] .", "( 1, 2)  (3, 4)", "      0      1", "", "   |", "\t0.1\t0.2")
 
 
+@RELAXED
 @given(st.lists(st.sampled_from(PIECES) | st.text(alphabet=" 0123456789+-.|[]()\t=,", max_size=30), max_size=20))
 def test_no_lines_are_too_odd(lines: list[str]) -> None:
     mesh = Mesh()
@@ -156,6 +160,7 @@ def test_no_lines_are_too_odd(lines: list[str]) -> None:
     assert all(len(row) == len(status["mesh_matrix"][0]) for row in status["mesh_matrix"])
 
 
+@RELAXED
 @given(st.text(max_size=200))
 def test_no_text_is_too_odd(text: str) -> None:
     reader = MeshReader()
@@ -165,6 +170,7 @@ def test_no_text_is_too_odd(text: str) -> None:
     reader.finish()
 
 
+@RELAXED
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_bilinear_tables_come_back(columns: int, rows: int, data: st.DataObject) -> None:
     cells = st.floats(-2, 2).map(lambda value: float(f"{value:+.3f}"))

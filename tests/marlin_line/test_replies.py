@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.marlin import identity, replies, settings_report, temperature_report
@@ -14,6 +14,9 @@ from moonraker_lite.marlin.settings_report import FanSpeed, FlowRate, Setting
 from moonraker_lite.marlin.temperature_report import Heater, Temperatures
 from tests.marlin_line.transcripts import names, needs_transcripts
 from tests.marlin_line.transcripts import replies as recorded
+
+# However slow the machine is.
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PARSERS: tuple[Callable[[str], object], ...] = (
     identity.parse_area,
@@ -379,6 +382,7 @@ def test_kinds(line: str, kind: ReplyKind) -> None:
     assert classify(line) is kind
 
 
+@RELAXED
 @given(st.text(max_size=120))
 def test_no_text_is_too_odd(line: str) -> None:
     classify(line)
@@ -386,6 +390,7 @@ def test_no_text_is_too_odd(line: str) -> None:
         parser(line)
 
 
+@RELAXED
 @given(
     st.text(alphabet="TBCPXYZEW0123456789:/.@-+ okechM", max_size=60),
 )
@@ -395,6 +400,7 @@ def test_nothing_almost_right_is_too_odd(line: str) -> None:
         parser(line)
 
 
+@RELAXED
 @given(st.floats(-99, 999), st.floats(-5, 300), st.floats(0, 120))
 def test_temperatures_come_back(hotend: float, target: float, bed: float) -> None:
     parsed = temperature_report.parse_temperatures(f"ok T:{hotend:.2f} /{target:.2f} B:{bed:.2f} /0.00 @:12 B@:0")
