@@ -1,4 +1,4 @@
-"""Uploads with `print`: starts the uploaded file, if nothing is printing."""
+"""Joins files and printer: uploads with `print` are started, containers are unpacked before they are printed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class PrintOnUpload(Component, section="print_on_upload"):
         self._printer = printer
 
     async def start(self) -> None:
-        """Offer to start uploads."""
+        """Offer to start uploads, and have files made ready to print."""
         self._files.set_print_starter(self)
+        self._printer.before_print(self._files.printable)
 
     async def start_print(self, filename: str, user: User | None) -> None:
         """Start printing a file (path relative to the gcodes folder).

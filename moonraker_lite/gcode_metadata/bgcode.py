@@ -17,13 +17,8 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from moonraker_lite.gcode_metadata import heatshrink, meatpack
-from moonraker_lite.gcode_metadata.packed import (
-    MAX_GCODE_BYTES,
-    MAX_PICTURE_BYTES,
-    Bounded,
-    Container,
-    ContainerError,
-)
+from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
+from moonraker_lite.gcode_metadata.packed import MAX_PICTURE_BYTES, Bounded, Container
 from moonraker_lite.gcode_metadata.pictures import MAX_PICTURES, Picture, checked
 from moonraker_lite.gcode_metadata.window import HEAD_LIMIT, Windows
 

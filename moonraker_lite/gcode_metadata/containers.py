@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from moonraker_lite.gcode_metadata.packed import (
+from moonraker_lite.gcode_metadata.kinds import (
     MAX_GCODE_BYTES,
-    Container,
     ContainerError,
     Kind,
+    file_kind,
     kind_of,
     text_name,
-    write_print,
 )
+from moonraker_lite.gcode_metadata.packed import Container, write_print
 from moonraker_lite.gcode_metadata.thumbnails import write_atomically
 
 __all__ = [
@@ -25,23 +25,12 @@ __all__ = [
     "ContainerError",
     "Kind",
     "extract_ufp",
-    "kind_at",
+    "file_kind",
     "kind_of",
     "open_container",
     "text_name",
     "unpack",
 ]
-
-_START = 16
-
-
-def kind_at(path: str | os.PathLike[str], name: str | None = None) -> Kind | None:
-    """What the file at a path is; None for text. `name` is what it is called if that is not the path's."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        return kind_of(name or os.fspath(path), os.read(fd, _START))
-    finally:
-        os.close(fd)
 
 
 def open_container(path: str | os.PathLike[str], kind: Kind) -> Container:
@@ -70,7 +59,7 @@ def unpack(
     Raises ContainerError with a sentence for the user when the container is damaged, holds no print, or unpacks to more
     than `max_bytes`; OSError when reading or writing fails. The container itself is left alone.
     """
-    kind = kind_at(path)
+    kind = file_kind(os.fspath(path), os.fspath(path))
     if kind is None:
         raise ContainerError("This is no container of G-code.")
     with open_container(path, kind) as container:

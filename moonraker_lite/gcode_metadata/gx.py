@@ -13,14 +13,8 @@ import os
 import struct
 from typing import Any, BinaryIO
 
-from moonraker_lite.gcode_metadata.packed import (
-    CHUNK,
-    MAX_GCODE_BYTES,
-    MAX_PICTURE_BYTES,
-    Bounded,
-    Container,
-    ContainerError,
-)
+from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
+from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Bounded, Container
 from moonraker_lite.gcode_metadata.pictures import Picture, checked
 from moonraker_lite.gcode_metadata.window import Windows
 

@@ -1,4 +1,4 @@
-"""What all containers of G-code share: how they are told from text, what they offer, and the limits they are held to.
+"""What all containers of G-code offer, and the limits they are held to.
 
 A container holds a print (a `.gcode.3mf` several), pictures, and facts. Facts are handed to the metadata tables as
 text, the way the slicer would have written them into a text file; a print is written out as text, bounded and checked.
@@ -8,60 +8,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
 from moonraker_lite.gcode_metadata.pictures import Picture
 from moonraker_lite.gcode_metadata.window import Windows
 
-MAX_GCODE_BYTES = 4 * 1024**3
-"""Text that one print may have."""
 MAX_PICTURE_BYTES = 4 * 1024 * 1024
 CHUNK = 256 * 1024
-
-
-class ContainerError(ValueError):
-    """The container cannot be used; the text is a sentence for the user."""
-
-
-class Kind(Enum):
-    """The containers by the ending of their names."""
-
-    BGCODE = ".bgcode"
-    GX = ".gx"
-    UFP = ".ufp"
-    THREE_MF = ".gcode.3mf"
-
-
-_SIGNATURES = ((b"GCDE", Kind.BGCODE), (b"xgcode ", Kind.GX))
-_ZIP = b"PK\x03\x04"
-
-
-def kind_of(name: str, start: bytes) -> Kind | None:
-    """What a file of this name (or path) that begins so is; None for text.
-
-    The content counts more than the name: PrusaSlicer writes binary G-code into a `.gcode` when told to.
-    """
-    for signature, kind in _SIGNATURES:
-        if start.startswith(signature):
-            return kind
-    named = named_kind(name)
-    if named is None and start.startswith(_ZIP):
-        return Kind.THREE_MF
-    return named
-
-
-def named_kind(name: str) -> Kind | None:
-    """What a file of this name (or path) should be; None for text. Upper and lower case are the same."""
-    lower = name.lower()
-    return next((kind for kind in Kind if lower.endswith(kind.value)), None)
-
-
-def text_name(name: str) -> str:
-    """The name for the print of a container: its own with `.gcode` in place of its ending."""
-    kind = named_kind(name)
-    return name if kind is None else f"{name[: -len(kind.value)]}.gcode"
 
 
 class Container(ABC):

@@ -11,8 +11,8 @@ import msgspec
 
 from moonraker_lite.gcode_metadata import labels, moves, thumbnails
 from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.kinds import ContainerError, Kind, kind_of
 from moonraker_lite.gcode_metadata.model import Metadata
-from moonraker_lite.gcode_metadata.packed import ContainerError, Kind, kind_of
 from moonraker_lite.gcode_metadata.pictures import Picture
 from moonraker_lite.gcode_metadata.rules import Table
 from moonraker_lite.gcode_metadata.slicers import BUILT_IN, UNKNOWN_VERSION, Tables

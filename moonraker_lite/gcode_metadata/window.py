@@ -116,7 +116,7 @@ class Windows:
         """The whole file when it is small; None for others, and when it was cut meanwhile."""
         if self.whole:
             return self.head
-        if self.size > SMALL_FILE:
+        if self._length > SMALL_FILE:
             return None
         between = self._read(len(self.head), self.tail_offset - len(self.head))
         complete = len(between) == self.tail_offset - len(self.head)

@@ -19,14 +19,8 @@ from typing import IO, Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from moonraker_lite.gcode_metadata import fields
-from moonraker_lite.gcode_metadata.packed import (
-    CHUNK,
-    MAX_GCODE_BYTES,
-    MAX_PICTURE_BYTES,
-    Bounded,
-    Container,
-    ContainerError,
-)
+from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
+from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Bounded, Container
 from moonraker_lite.gcode_metadata.pictures import Picture, checked
 from moonraker_lite.gcode_metadata.window import HEAD_LIMIT, TAIL_LIMIT, Windows
 

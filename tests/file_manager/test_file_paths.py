@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from moonraker_lite.components.file_manager import paths
 from moonraker_lite.components.file_manager.changes import Place
-from moonraker_lite.components.file_manager.names import is_gcode_name, is_image, is_part, is_scanned, part_name
+from moonraker_lite.components.file_manager.names import (
+    is_gcode_name,
+    is_image,
+    is_part,
+    is_scanned,
+    part_name,
+    siblings,
+)
 from moonraker_lite.components.file_manager.roots import Folder, Reserved, Root, Roots, Target
 from moonraker_lite.errors import BadRequest, Forbidden, HostError
 
@@ -136,7 +143,14 @@ def test_names() -> None:
     assert not is_gcode_name("x.txt")
     assert is_scanned("sub/.hidden.gcode")
     assert not is_scanned("UPPER.GCODE")
-    assert not is_scanned("x.ufp")
+    assert is_scanned("x.ufp")
+    assert is_scanned("x.gcode.3mf")
+    assert not is_scanned("x.3mf")
+    assert not is_scanned(".gcode.3mf")
+    assert set(siblings("d/x.gcode")) == {
+        f"d/x.{ending}" for ending in ("bgcode", "g", "gco", "gcode", "gx", "nc", "ufp")
+    }
+    assert "d/x.gcode.3mf" in set(siblings("d/x.gcode.3mf"))
     assert not is_scanned(".gcode")
     assert is_image("a/.thumbs/x-32x32.PNG")
     assert not is_image("x.gcode")

@@ -9,19 +9,23 @@ from collections.abc import Mapping
 import msgspec
 
 from moonraker_lite.components.file_manager.changes import Place
-from moonraker_lite.components.file_manager.names import is_gcode_name, stem
+from moonraker_lite.components.file_manager.names import is_gcode_name
 from moonraker_lite.components.file_manager.paths import normalize, shown
 from moonraker_lite.components.file_manager.roots import Root, Roots, Target
 from moonraker_lite.errors import BadRequest, Forbidden
+from moonraker_lite.gcode_metadata.kinds import text_name
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """`folder` is made if it is missing (it is the form's `path`); `place` may stand deeper, in folders that exist."""
+    """`folder` is made if it is missing (it is the form's `path`); `place` may stand deeper, in folders that exist.
+
+    `name` is the file's own, `place` that of the print in it if it is a container.
+    """
 
     root: Root
     place: Place
     folder: Place
-    unpack: bool
+    name: str
 
     @property
     def is_gcode(self) -> bool:
@@ -49,10 +53,10 @@ def destination(roots: Roots, fields: Mapping[str, str], filename: str) -> Desti
     if not path:
         raise BadRequest(f"'{shown(filename)}' is not a file name")
     place = Place(root.name, normalize(f"{folder.path}/{path}"))
-    unpack = root.name == "gcodes" and path.lower().endswith(".ufp")
-    if unpack:
-        place = place.parent.child(f"{stem(place.name)}.gcode")
-    return Destination(root, place, folder, unpack)
+    name = place.name
+    if root.name == "gcodes":
+        place = place.parent.child(text_name(name))
+    return Destination(root, place, folder, name)
 
 
 class Spot(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from moonraker_lite.component import Component
 from moonraker_lite.components.file_manager.browsing import Browsing
 from moonraker_lite.components.file_manager.change_api import ChangeApi
 from moonraker_lite.components.file_manager.changes import Place
+from moonraker_lite.components.file_manager.containers import Containers
 from moonraker_lite.components.file_manager.in_use import PrintedFile
 from moonraker_lite.components.file_manager.klipper_folders import KlipperFolders
 from moonraker_lite.components.file_manager.library import Library
@@ -22,6 +23,7 @@ from moonraker_lite.components.file_manager.operations import Operations
 from moonraker_lite.components.file_manager.roots import Root
 from moonraker_lite.components.file_manager.settings import FileManagerSettings, SecretsSettings
 from moonraker_lite.components.file_manager.transfer_api import TransferApi
+from moonraker_lite.components.file_manager.unpacker import Unpacker
 from moonraker_lite.components.file_manager.uploads import PrintQueue, PrintStarter, Uploader
 from moonraker_lite.components.file_manager.worker import ScanWorker
 from moonraker_lite.config import Config, ServerSettings
@@ -61,9 +63,12 @@ class FileManager(Component, section="file_manager"):
         worker = ScanWorker(settings.default_metadata_parser_timeout)
         self._library = Library(events, MetadataStore(db), worker)
         self._printed = PrintedFile(data.gcodes, hub, events)
+        self._unpacker = Unpacker()
+        self._containers = Containers(self._library, self._printed, self._unpacker)
         self._uploader = Uploader(
             self._library,
             self._printed,
+            self._unpacker,
             server.max_upload_size * 1024 * 1024,
             queue_prints=settings.queue_gcode_uploads,
         )
@@ -114,6 +119,7 @@ class FileManager(Component, section="file_manager"):
             end()
         self._printed.stop()
         await self._tasks.close()
+        self._unpacker.stop()
         await self._uploader.close()
         await self._library.stop()
 
@@ -138,6 +144,14 @@ class FileManager(Component, section="file_manager"):
     def exists(self, filename: str) -> bool:
         """Whether the gcodes root has this file."""
         return self._library.index.entry(Place("gcodes", filename)) is not None
+
+    async def printable(self, filename: str) -> str:
+        """The file to print when a client asks for this one: the text of a container, and any other file itself.
+
+        Raises:
+            HostError: the container is damaged, or there is no room for its text.
+        """
+        return await self._containers.printable(filename)
 
     def set_job(self, filename: str, job_id: str, start_time: float) -> None:
         """Note in a file's metadata when and by which job it was last printed. Unknown files are ignored."""

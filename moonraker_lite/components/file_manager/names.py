@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 
 from moonraker_lite.gcode_metadata.model import GCODE_EXTENSIONS
 
 THUMBS = ".thumbs"
 GIT = ".git"
 GCODE_ENDINGS = tuple(sorted(GCODE_EXTENSIONS))
-_SCANNED = tuple(ending for ending in GCODE_ENDINGS if ending != ".ufp")
 _PART_PREFIX = ".upload-"
 _PART_SUFFIX = ".part"
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".ico", ".svg")
@@ -23,12 +23,20 @@ def is_gcode_name(name: str) -> bool:
 def is_scanned(path: str) -> bool:
     """Whether a file of the gcodes root has metadata. Upper-case endings have none, as in Moonraker."""
     name = path.rpartition("/")[2]
-    return name.endswith(_SCANNED) and not name.startswith(_SCANNED)
+    return name.endswith(GCODE_ENDINGS) and name not in GCODE_EXTENSIONS
 
 
 def stem(name: str) -> str:
-    """A file's name without its ending, of which thumbnails are named."""
+    """A file's name without its (last) ending, of which thumbnails are named."""
     return name.rpartition(".")[0] or name
+
+
+def siblings(path: str) -> Iterator[str]:
+    """All names that files of G-code with the stem of this one can have, its own included: they share thumbnails."""
+    for ending in GCODE_ENDINGS:
+        name = f"{stem(path)}.{ending.rpartition('.')[2]}"
+        if is_scanned(name):
+            yield name
 
 
 def is_image(path: str) -> bool:

@@ -175,6 +175,8 @@ class Operations:
                 made.add(Action.CREATE_DIR, end)
             else:
                 if end.root == "gcodes" and is_scanned(end.path):
+                    if start.root == "gcodes":
+                        await library.thumbs.copy(start.path, end.path)
                     await library.scanning.scan(end.path)
                 made.add(Action.MODIFY_FILE if existed else Action.CREATE_FILE, end)
         return self._answer(made)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from moonraker_lite.components.file_manager.copying import copy_content
 from moonraker_lite.components.file_manager.destination import Destination, Spot, find_spot
 from moonraker_lite.components.file_manager.disk_errors import explained
 from moonraker_lite.components.file_manager.in_use import PrintedFile
-from moonraker_lite.components.file_manager.names import THUMBS
+from moonraker_lite.components.file_manager.names import THUMBS, stem
 from moonraker_lite.components.file_manager.parts import Part, new_part, new_part_folder
 from moonraker_lite.components.file_manager.roots import Folder, Roots
-from moonraker_lite.errors import BadRequest, UnprocessableContent
+from moonraker_lite.components.file_manager.unpacker import Unpacker
+from moonraker_lite.errors import BadRequest
+from moonraker_lite.gcode_metadata.kinds import SIGNATURE, Kind, kind_of
 
 
 def make_folders(goal: Destination, roots: Roots) -> list[str]:
@@ -42,20 +43,23 @@ def remove_folders(folders: list[str]) -> None:
             os.rmdir(path)
 
 
-def put(part: Part, goal: Destination, roots: Roots, printed: PrintedFile) -> None:
-    """Make an upload real: from here on it has its name, whole and durable.
+def put(part: Part, goal: Destination, roots: Roots, printed: PrintedFile, unpacker: Unpacker) -> None:
+    """Make an upload real: from here on it has its name, whole and durable. A container becomes the print in it.
 
     Raises:
-        HostError: it may not stand there, or the disk refuses.
+        HostError: it may not stand there, is a damaged container, or the disk refuses.
     """
     with explained(f"Uploading to {goal.place}"):
         spot = find_spot(roots, goal)
         printed.protect(os.path.join(spot.folder, spot.name))
         with Folder(spot.folder, roots.reserved) as folder:
-            if goal.unpack:
-                _unpack(part, folder, spot)
+            kind = kind_of(goal.name, os.pread(part.fd, SIGNATURE, 0)) if goal.is_gcode else None
+            if kind is not None:
+                unpack_into(folder, spot.name, part.path, goal.name, kind, unpacker, printed)
             else:
                 _rename(part, folder, spot)
+                if goal.is_gcode:
+                    _drop_picture(folder, spot.name)
 
 
 def _rename(part: Part, folder: Folder, spot: Spot) -> None:
@@ -68,18 +72,44 @@ def _rename(part: Part, folder: Folder, spot: Spot) -> None:
         copy.place(folder, spot.name)
 
 
-def _unpack(part: Part, folder: Folder, spot: Spot) -> None:
-    """Take the print and its picture out of a UFP container; the container itself is not kept."""
-    from moonraker_lite.gcode_metadata import extract_ufp
+def unpack_into(
+    folder: Folder,
+    target: str,
+    path: str,
+    name: str,
+    kind: Kind,
+    unpacker: Unpacker,
+    printed: PrintedFile,
+    *,
+    mtime_ns: int | None = None,
+) -> None:
+    """Place the print of a container as `target` in a folder (blocking), with the picture that is not in its text.
 
+    Further plates stand beside it under names of their own. The container itself is left alone. `mtime_ns` is the time
+    that the print gets.
+
+    Raises:
+        HostError: the container is damaged, or a file that would be replaced is being printed. OSError: the disk
+        refuses; the print itself is not there then.
+    """
     with new_part_folder(folder) as staging:
-        unpacked = Path(staging.join(spot.name))
-        try:
-            picture = extract_ufp(part.path, unpacked, Path(staging.join(THUMBS)))
-        except ValueError as error:
-            raise UnprocessableContent(str(error)) from None
-        os.rename(spot.name, spot.name, src_dir_fd=staging.fd, dst_dir_fd=folder.fd)
+        found = unpacker.unpack(path, name, staging.path, kind)
+        places = [*found.prints[1:], target]
+        printed.protect(*map(folder.join, places))
+        if mtime_ns is not None:
+            os.utime(found.prints[0], ns=(mtime_ns, mtime_ns), dir_fd=staging.fd)
+        for source, place in zip([*found.prints[1:], found.prints[0]], places, strict=True):
+            os.rename(source, place, src_dir_fd=staging.fd, dst_dir_fd=folder.fd)
         folder.sync()
-        if picture is not None:
+        if found.picture is not None:
             os.makedirs(folder.join(THUMBS), exist_ok=True)
-            os.replace(picture, os.path.join(folder.join(THUMBS), picture.name))
+            picture = os.path.join(folder.join(THUMBS), f"{stem(target)}.png")
+            os.replace(os.path.join(staging.join(THUMBS), found.picture), picture)
+        else:
+            _drop_picture(folder, target)
+
+
+def _drop_picture(folder: Folder, name: str) -> None:
+    """Remove the picture that came in a container with a file which stood here before."""
+    with suppress(OSError):
+        os.unlink(os.path.join(folder.join(THUMBS), f"{stem(name)}.png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from moonraker_lite.components.file_manager.changes import Place
@@ -29,6 +30,7 @@ class Scanning:
         self._failed: dict[str, tuple[int, int, str]] = {}
         self._forced: set[str] = set()
         self._silent: set[str] = set()
+        self.unpack: Callable[[Place], Awaitable[bool]] | None = None  # replaces a container by its print
         self._queue = ScanQueue(self._scan, self.begin)
 
     def begin(self) -> None:
@@ -101,6 +103,9 @@ class Scanning:
         self._silent.discard(path)
         entry, folder = library.index.entry(place), library.index.folder(place.parent)
         if entry is not None and folder is not None and (forced or self.wanted(place)):
+            if self.unpack is not None and await self.unpack(place):
+                await library.settle(place)
+                return
             facts = (entry.size, entry.mtime_ns)
             before = library.book.get(path)
             await library.thumbs.settle(path)

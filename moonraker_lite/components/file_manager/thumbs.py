@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from moonraker_lite.components.file_manager.changes import Place
+from moonraker_lite.components.file_manager.copying import copy_content, open_regular
 from moonraker_lite.components.file_manager.index import Index
 from moonraker_lite.components.file_manager.metadata import Metadata, MetadataBook, changed
-from moonraker_lite.components.file_manager.names import GCODE_ENDINGS, THUMBS, stem
+from moonraker_lite.components.file_manager.names import THUMBS, siblings, stem
+from moonraker_lite.components.file_manager.parts import new_part
+from moonraker_lite.components.file_manager.roots import Folder, Reserved
 from moonraker_lite.tasks import TaskOwner
 
 DISCARD_DELAY = 0.3  # s; a file that is removed may be replaced at once, by one with the same pictures' names
@@ -79,8 +82,8 @@ class Thumbs:
     def _used_beside(self, path: str) -> set[str]:
         """Pictures of the files of this stem, which may differ in their endings only."""
         used: set[str] = set()
-        for ending in GCODE_ENDINGS:
-            record = self._book.get(stem(path) + ending)
+        for sibling in siblings(path):
+            record = self._book.get(sibling)
             if record is not None:
                 used |= _names(record)
         return used
@@ -113,6 +116,22 @@ class Thumbs:
                 await self._thread(lambda: _rename(moves))
         return True
 
+    # -- copying ---------------------------------------------------------------------------------------------------
+
+    async def copy(self, source: str, target: str) -> None:
+        """A file was copied: its copy gets the picture that is not in the file, but came in a container with it."""
+        record = self._book.get(source)
+        old_folder = self._index.folder(Place("gcodes", source).parent)
+        new_folder = self._index.folder(Place("gcodes", target).parent)
+        name = f"{stem(Place('', source).name)}.png"
+        if record is None or old_folder is None or new_folder is None or name not in _names(record):
+            return
+        old = os.path.join(old_folder.real, THUMBS, name)
+        new = os.path.join(new_folder.real, THUMBS, f"{stem(Place('', target).name)}.png")
+        if old != new:
+            async with self._lock:
+                await self._thread(lambda: _copy(old, new))
+
 
 def _names(record: Metadata) -> set[str]:
     paths = [str(picture.get("relative_path", "")) for picture in record.thumbnails]
@@ -130,3 +149,11 @@ def _rename(moves: list[tuple[str, str]]) -> None:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(new), exist_ok=True)
             os.replace(old, new)
+
+
+def _copy(old: str, new: str) -> None:
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        with open_regular(old) as source, Folder(os.path.dirname(new), Reserved()) as folder, new_part(folder) as part:
+            copy_content(source, part.fd)
+            part.place(folder, os.path.basename(new))

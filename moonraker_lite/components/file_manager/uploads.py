@@ -28,6 +28,7 @@ from moonraker_lite.components.file_manager.placing import make_folders, put, re
 from moonraker_lite.components.file_manager.room import check_room
 from moonraker_lite.components.file_manager.roots import Folder, Root
 from moonraker_lite.components.file_manager.types import UploadResult
+from moonraker_lite.components.file_manager.unpacker import Unpacker
 from moonraker_lite.errors import (
     BadRequest,
     HostError,
@@ -62,9 +63,12 @@ class PrintQueue(Protocol):
 class Uploader:
     """What all uploads share."""
 
-    def __init__(self, library: Library, printed: PrintedFile, max_size: int, *, queue_prints: bool) -> None:
+    def __init__(
+        self, library: Library, printed: PrintedFile, unpacker: Unpacker, max_size: int, *, queue_prints: bool
+    ) -> None:
         self.library = library
         self.printed = printed
+        self.unpacker = unpacker
         self.max_size = max_size
         self.queue_prints = queue_prints
         self.starter: PrintStarter | None = None
@@ -277,7 +281,8 @@ class UploadSink:
         through = await self._linked(goal)
         files = [place] if through is None else [place, through]
         async with library.operation(files) as made:
-            await library.thread(lambda: put(part, goal, library.roots, self._owner.printed))
+            owner = self._owner
+            await library.thread(lambda: put(part, goal, library.roots, owner.printed, owner.unpacker))
             await library.settle(place)
             await self._scan(place)
             for changed in files:

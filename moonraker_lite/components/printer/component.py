@@ -31,6 +31,7 @@ FOLDERS = "gcodes_folder"  # key of a warning
 
 _LOGGER = logging.getLogger(__name__)
 Preparation = Callable[[], Awaitable[None]]
+PrepareFile = Callable[[str], Awaitable[str]]
 
 
 class PrintRequested(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class Printer(Component, section="klippy_apis"):
         self._announced = AnnouncedEndpoints(klippy, table)
         self._tasks = TaskOwner("printer")
         self._preparations: list[Preparation] = []
+        self._prepare_file: PrepareFile | None = None
         self._ends: list[Callable[[], None]] = []
         self._subscribers: set[int] = set()  # connections whose end we wait for
 
@@ -91,6 +93,10 @@ class Printer(Component, section="klippy_apis"):
     def before_ready(self, preparation: Preparation) -> None:
         """Run `preparation` whenever the printer has become ready, before clients are told so."""
         self._preparations.append(preparation)
+
+    def before_print(self, prepare_file: PrepareFile) -> None:
+        """Ask `prepare_file`, before each print, which file is to be printed in place of the one that was named."""
+        self._prepare_file = prepare_file
 
     @property
     def print_state(self) -> str | None:
@@ -120,8 +126,12 @@ class Printer(Component, section="klippy_apis"):
             KlippyError: the printer refuses: "SD busy", "Unable to open file", or it is shut down.
             Unavailable: there is no printer.
             BadRequest: no file can have this name.
+            HostError: the file is a container whose print cannot be unpacked.
         """
         script = print_script(filename)
+        if self._klippy.connected and self._prepare_file is not None:
+            filename = await self._prepare_file(filename)
+            script = print_script(filename)
         if self._klippy.connected:
             self._events.publish(PrintRequested(filename.lstrip("/"), user))
         await self._klippy.gcode(script)

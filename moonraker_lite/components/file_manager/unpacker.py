@@ -1,0 +1,102 @@
+"""Unpacking containers of G-code for the host (blocking): in its own threads what zlib does, in a process the rest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from moonraker_lite.components.file_manager.facts import disk_usage
+from moonraker_lite.components.file_manager.room import ROOM
+from moonraker_lite.errors import Unavailable, UnprocessableContent
+from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError, Kind, Unpacked
+
+COMMAND = (sys.executable, "-m", "moonraker_lite.gcode_metadata.unpacking")
+LIMIT_SECONDS = 1800.0
+NICENESS = 10
+
+
+class Unpacker:
+    """Safe to use from several threads. `stop` ends what runs, and nothing is unpacked after it."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def unpack(self, path: str, name: str, folder: str, kind: Kind) -> Unpacked:
+        """Write the prints of the file, whose name is or shall be `name`, into a folder that is there for this.
+
+        Raises:
+            UnprocessableContent: the container is damaged, holds no print or too much. OSError: the disk refuses.
+            Unavailable: the host stops.
+        """
+        limit = min(MAX_GCODE_BYTES, _room(folder))
+        if kind is not Kind.BGCODE:
+            from moonraker_lite.gcode_metadata.unpacking import unpack_all
+
+            try:
+                return unpack_all(path, name, Path(folder), kind, limit)
+            except ContainerError as error:
+                raise UnprocessableContent(str(error)) from None
+        return self._apart(path, name, folder, limit)
+
+    def stop(self) -> None:
+        """End the processes."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
+
+    def _apart(self, path: str, name: str, folder: str, limit: int) -> Unpacked:
+        process = self._start(path, name, folder, str(limit))
+        try:
+            output, _ = process.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise UnprocessableContent(f"Unpacking the file takes longer than {LIMIT_SECONDS:g} s") from None
+        finally:
+            with self._lock:
+                self._running.discard(process)
+            process.kill()
+            process.communicate()
+        if self._stopped:
+            raise Unavailable("The host stops")
+        try:
+            result = msgspec.json.decode(output, type=Unpacked)
+        except msgspec.DecodeError:
+            raise UnprocessableContent("Unpacking the file failed; export it as text") from None
+        if result.errno is not None:
+            raise OSError(result.errno, os.strerror(result.errno))
+        if result.error is not None:
+            raise UnprocessableContent(result.error)
+        return result
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise Unavailable("The host stops")
+            process = subprocess.Popen(
+                (*COMMAND, *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+        except OSError:
+            pass  # it has ended already
+        return process
+
+
+def _room(folder: str) -> int:
+    try:
+        total, _, free = disk_usage(folder)
+    except OSError:
+        return MAX_GCODE_BYTES
+    return max(0, free - min(ROOM, total // 20))
