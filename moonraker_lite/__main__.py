@@ -16,6 +16,7 @@ COMMANDS = {
     "print": "upload a file, print it and watch it finish",
     "scan": "show the metadata of G-code files",
     "check-config": "check a configuration and say what is wrong with it",
+    "ports": "list the serial ports, and ask which of them is a printer",
     "virtual-printer": "run only the virtual Marlin printer and show its terminal",
 }
 

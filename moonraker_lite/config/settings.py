@@ -47,7 +47,8 @@ class PrinterSettings(msgspec.Struct, frozen=True):
     """`[printer]`: which firmware stands behind the host.
 
     `type` None: Klipper if its socket answers or a printer.cfg exists, else the virtual printer. `serial` is a device,
-    a pty or `socket://host:port`. `baud` None: found out. `virtual_speed` 1 is real time, 0 as fast as the line allows.
+    a pty, `socket://host:port` or `auto` (every free USB port is asked). `baud` None: found out. `reset_on_connect`
+    None: as the board has it. `virtual_speed` 1 is real time, 0 as fast as the line allows.
     What follows from `kinematics` on is for Marlin: what its firmware does not tell, or tells wrongly. `config_file`
     (in the config folder) may say the same and more, and wins.
     """
@@ -71,3 +72,4 @@ class PrinterSettings(msgspec.Struct, frozen=True):
     extruder_max_temp: Positive | None = None
     bed_max_temp: Positive | None = None
     chamber_max_temp: Positive | None = None
+    reset_on_connect: bool | None = None

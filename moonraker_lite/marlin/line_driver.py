@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from moonraker_lite.errors import Unavailable
-from moonraker_lite.marlin.link import Link, LinkError, open_link
+from moonraker_lite.marlin.link import Link, LinkError, Reset, open_link
 from moonraker_lite.marlin.protocol import (
     Acknowledged,
     Connected,
@@ -24,6 +24,10 @@ from moonraker_lite.marlin.protocol import (
 
 class LineError(Unavailable):
     """The command was not (provably) executed: the session with the firmware was lost, or it halted."""
+
+
+class NoAnswerError(LineError):
+    """Nothing that answers as a printer hangs on the open port."""
 
 
 class MarlinLine:
@@ -50,6 +54,10 @@ class MarlinLine:
     ) -> None:
         self.url = url
         self.baud = baud
+        self.reset_line = Reset.AS_IT_COMES
+        """What opening the port does about the board's reset line."""
+        self.reset_next = False
+        """Press the reset button at the next `connect`, once."""
         self._keeps_session = keeps_session
         self._on_event = on_event
         self._on_lost = on_lost
@@ -73,7 +81,8 @@ class MarlinLine:
         """Open the link and finish the handshake. LinkError: cannot open; LineError: no firmware answers in time."""
         await self.close()
         self._loop = asyncio.get_running_loop()
-        self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost)
+        reset, self.reset_next = Reset.PULSE if self.reset_next else self.reset_line, False
+        self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost, reset=reset)
         self._shaking = self._loop.create_future()
         self._protocol.connected(self._loop.time())
         await self._handshake(timeout)
@@ -91,7 +100,9 @@ class MarlinLine:
         if not self.suspended:
             raise LineError("There is no session that could go on")
         self._loop = asyncio.get_running_loop()
-        link = self._link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost)
+        reset = Reset.AS_IT_COMES if self.reset_line is Reset.PULSE else self.reset_line
+        link = await open_link(self.url, self.baud, on_data=self._received, on_lost=self._lost, reset=reset)
+        self._link = link
         shaking: asyncio.Future[bool] = self._loop.create_future()
         self._shaking = shaking
         self._protocol.resume(self._loop.time())
@@ -131,7 +142,7 @@ class MarlinLine:
             raise
         except TimeoutError:
             await self.close()
-            raise LineError(
+            raise NoAnswerError(
                 f"No printer answers at {self.url} within {timeout:g} s: check port and baud rate"
             ) from None
         finally:

@@ -7,6 +7,7 @@ the event loop by pyserial-asyncio. Both pipes are asyncio transports, so one `S
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,17 @@ _CONNECT_TIMEOUT = 10.0
 
 OnData = Callable[[bytes], None]
 OnLost = Callable[[str], None]
+
+
+class Reset(enum.Enum):
+    """What opening a port does about the board's reset line, which hangs on DTR on many boards."""
+
+    AS_IT_COMES = "as it comes"
+    """The system asserts DTR on opening and drops it on closing: most boards reset when they are opened."""
+    AVOID = "avoid"
+    """DTR stays as it is when the port is closed, so that opening it again resets nothing."""
+    PULSE = "pulse"
+    """DTR and RTS are dropped for a moment."""
 
 
 class LinkError(Unavailable):
@@ -39,21 +51,24 @@ class Link(Protocol):
     def unsent(self) -> int:
         """Bytes that the operating system has not taken yet."""
 
+    def set_baud(self, baud: int) -> bool:
+        """Go on at another speed, without opening anew; what was not read is forgotten. False: it does not know it."""
+
     def close(self) -> None:
         """Close; idempotent; `on_lost` is not called."""
 
 
-async def open_link(url: str, baud: int, *, on_data: OnData, on_lost: OnLost) -> Link:
+async def open_link(url: str, baud: int, *, on_data: OnData, on_lost: OnLost, reset: Reset = Reset.AS_IT_COMES) -> Link:
     """Open `/dev/ttyUSB0`, a pty's path or `socket://host:port`.
 
-    `on_data` gets bytes as they come; `on_lost` is called once with a sentence when the pipe breaks, never after
-    `close`. LinkError: cannot be opened.
+    `reset`: what is done about the board's reset line. `on_data` gets bytes as they come; `on_lost` is called once
+    with a sentence when the pipe breaks, never after `close`. LinkError: cannot be opened.
     """
     link = StreamLink(url, on_data, on_lost)
     if url.startswith("socket://"):
         await _connect(link)
     else:
-        await _open_port(link, baud)
+        await _open_port(link, baud, reset)
     return link
 
 
@@ -108,6 +123,17 @@ class StreamLink(asyncio.Protocol):
         except OSError:
             return 0  # the transport finds the same fault, and tells it in the loop's next turn
 
+    def set_baud(self, baud: int) -> bool:
+        """Go on at another speed. False: the port does not know it. A socket has none, and takes any."""
+        if self.port is None:
+            return self._transport is not None
+        try:
+            self.port.baudrate = baud
+            self.port.reset_input_buffer()
+        except (OSError, ValueError):
+            return False
+        return True
+
     def close(self) -> None:
         """Close; idempotent; `on_lost` is not called."""
         transport, self._transport = self._transport, None
@@ -115,14 +141,14 @@ class StreamLink(asyncio.Protocol):
             transport.abort()
 
 
-async def _open_port(link: StreamLink, baud: int) -> None:
+async def _open_port(link: StreamLink, baud: int, reset: Reset) -> None:
     """LinkError: there is no such port, it is in use, or it does not know the baud rate."""
     import serial_asyncio
 
     from moonraker_lite.marlin.port import open_port
 
     # Some drivers (Bluetooth, network adapters) take seconds to open.
-    opening = asyncio.ensure_future(asyncio.to_thread(open_port, link.url, baud))
+    opening = asyncio.ensure_future(asyncio.to_thread(open_port, link.url, baud, reset))
     try:
         port = await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -6,9 +6,17 @@ spin while the operating system takes no bytes, and wait without bound for a boa
 
 from __future__ import annotations
 
+import contextlib
 import os
+import termios
+import time
 
 import serial
+
+from moonraker_lite.marlin.link import Reset
+
+PULSE = 0.1
+"""Seconds."""
 
 
 class Port(serial.Serial):  # type: ignore[misc]  # pyserial has no type hints
@@ -39,10 +47,32 @@ class Port(serial.Serial):  # type: ignore[misc]  # pyserial has no type hints
         """Wait for nothing: who closes has no use for what is still on its way."""
 
 
-def open_port(path: str, baud: int) -> Port:
+def open_port(path: str, baud: int, reset: Reset = Reset.AS_IT_COMES) -> Port:
     """Open for this process alone. Takes seconds with some drivers.
 
     Raises:
         serial.SerialException, OSError, ValueError: no such port, in use, or it does not know the baud rate.
     """
-    return Port(path, baud, timeout=0, write_timeout=0, exclusive=True)
+    port = Port(path, baud, timeout=0, write_timeout=0, exclusive=True)
+    if reset is Reset.AVOID:
+        _keep_lines(port)
+    elif reset is Reset.PULSE:
+        _pulse(port)
+    return port
+
+
+def _keep_lines(port: Port) -> None:
+    """Clear HUPCL, so that closing does not drop DTR."""
+    with contextlib.suppress(OSError, termios.error):
+        attributes = termios.tcgetattr(port.fd)
+        attributes[2] &= ~termios.HUPCL
+        termios.tcsetattr(port.fd, termios.TCSANOW, attributes)
+
+
+def _pulse(port: Port) -> None:
+    """Press the board's reset button, where DTR or RTS is that; a pty has neither."""
+    with contextlib.suppress(OSError):
+        port.dtr = port.rts = False
+        time.sleep(PULSE)
+        port.dtr = port.rts = True
+        port.reset_input_buffer()

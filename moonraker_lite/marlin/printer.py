@@ -17,6 +17,7 @@ from moonraker_lite.marlin import configfile
 from moonraker_lite.marlin.checkpoint import CheckpointFile
 from moonraker_lite.marlin.console import Console, complaint
 from moonraker_lite.marlin.emergency import EmergencyStop
+from moonraker_lite.marlin.finder import WHERE_IT_DOES_NOT_MATTER, PortFinder
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
@@ -70,8 +71,9 @@ class PrinterOptions(msgspec.Struct, frozen=True):
     """Where the printer is and where its files are."""
 
     gcodes: Path
+    # A path, socket://host:port or `auto`; baud None: found out.
     serial: str
-    baud: int = 115200
+    baud: int | None = None
     state_dir: Path | None = None
     settings: PrinterSettings = PrinterSettings()
     # marlin.cfg, which need not exist, and what the command line says in its place.
@@ -98,7 +100,7 @@ class Printer:
         self.status = HostStatus(self.console)
         self._line = make_line(
             options.serial,
-            options.baud,
+            options.baud or WHERE_IT_DOES_NOT_MATTER,
             on_event=self._on_event,
             on_lost=self._on_lost,
             keeps_session=self._wants_link,
@@ -113,6 +115,7 @@ class Printer:
             restart_clients=restart_clients,
             reset_board=reset_board,
             link_back=self._on_link_back,
+            finder=PortFinder(options.serial, options.baud, options.state_dir),
         )
         self.turn = ScriptTurn()
         self.actions = MacroActions(self.console, self.emergency_stop)
@@ -473,7 +476,8 @@ class Printer:
         basis = (configfile.basis(machine), id(self.config))
         if self._config[0] != basis:
             options = self.options
-            built = configfile.build(machine, self.config.sections, options.gcodes, options.serial, options.baud)
+            line = self._line
+            built = configfile.build(machine, self.config.sections, options.gcodes, line.url, line.baud)
             warnings = [{"type": "runtime_warning", "message": warning} for warning in self.config.warnings]
             self._config = (basis, {**self.owner.show(built), "warnings": [*built["warnings"], *warnings]})
         return self._config[1]

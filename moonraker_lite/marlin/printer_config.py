@@ -139,6 +139,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
 _SWITCHES: tuple[tuple[str, str, str], ...] = (
     ("marlin", "check_moves", "check_moves"),
     ("marlin", "g90_sets_extruder", "g90_sets_extruder"),
+    ("marlin", "reset_on_connect", "reset_on_connect"),
 )
 _PAIRS: tuple[tuple[str, str, str], ...] = (
     ("bed_mesh", "mesh_min", "mesh_min"),

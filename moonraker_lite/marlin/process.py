@@ -38,9 +38,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path of the API socket to serve")
     parser.add_argument("--gcodes", type=Path, required=True, help="folder with the files to print")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--serial", metavar="URL", help="serial port, pty or socket://host:port of the printer")
+    where.add_argument("--serial", metavar="URL", help="serial port, pty or socket://host:port, or auto")
     where.add_argument("--virtual", action="store_true", help="run the built-in virtual printer instead")
-    parser.add_argument("--baud", type=int, default=115200, help="speed of a serial port (default: %(default)s)")
+    parser.add_argument("--baud", type=int, help="speed of a serial port (default: found out)")
     parser.add_argument(
         "--speed", type=float, default=1.0, help="virtual printer: 1 is real time, 0 as fast as it goes"
     )
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     detach()
     try:
         set_up(options.log, verbose=options.verbose)
-        where = "virtual printer" if options.virtual else f"{options.serial} at {options.baud}"
+        where = "virtual printer" if options.virtual else f"{options.serial} at {options.baud or 'any'} baud"
         _LOGGER.info(
             "%s (%s): %s, socket %s, pid %d", options.name, SOFTWARE_VERSION, where, options.socket, os.getpid()
         )

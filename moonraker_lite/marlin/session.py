@@ -10,7 +10,9 @@ from contextlib import suppress
 
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console
-from moonraker_lite.marlin.line_driver import MarlinLine
+from moonraker_lite.marlin.finder import PortFinder
+from moonraker_lite.marlin.line_driver import MarlinLine, NoAnswerError
+from moonraker_lite.marlin.link import Reset
 from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.waiting import unless_set
@@ -26,6 +28,9 @@ HINT = "Once the cause is removed, use FIRMWARE_RESTART to reset the printer's b
 
 # What the firmware is asked at the beginning of a session.
 _QUESTIONS = ("M115", "M503", "M211", "M114", "M119", "M220", "M221", "M105")
+
+
+_RESETS = {None: Reset.AS_IT_COMES, False: Reset.AVOID, True: Reset.PULSE}
 
 
 class HostState(enum.Enum):
@@ -95,6 +100,7 @@ class Session:
         restart_clients: Callable[[], None],
         reset_board: Callable[[], None] | None,
         link_back: Callable[[], None],
+        finder: PortFinder | None = None,
     ) -> None:
         self._line = line
         self._machine = machine
@@ -105,6 +111,7 @@ class Session:
         self._restart_clients = restart_clients
         self._reset_board = reset_board
         self._link_back = link_back
+        self._finder = finder
         self._next = Begin.CONNECT
         self._over = asyncio.Event()
         # The firmware is being asked what it is: its lines are for `learn`.
@@ -189,13 +196,27 @@ class Session:
             await self._line.close()
             if self._reset_board is not None:
                 self._reset_board()
+            else:
+                self._line.reset_next = True
         if not self._line.connected:
-            await self._line.connect()
+            await self._connect()
         elif begin in (Begin.RESTART, Begin.SHAKE_HANDS):
             await self._line.restart()
         if self._status.state in (HostState.SHUTDOWN, HostState.ERROR):
             self._begin_anew()
         await self._identify()
+
+    async def _connect(self) -> None:
+        self._line.reset_line = _RESETS[self._machine.settings.reset_on_connect]
+        if self._finder is not None:
+            self._line.url, self._line.baud = await self._finder.find()
+        try:
+            await self._line.connect()
+        except NoAnswerError:
+            if self._finder is not None:
+                # Another board may hang there by now, or the same with another firmware.
+                self._finder.forget()
+            raise
 
     def _begin_anew(self) -> None:
         """All clients have to initialise again."""

@@ -61,6 +61,9 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check_moves: bool = True
     # Marlin 2: G90 and G91 set the mode of E, too. Marlin 1: they do not.
     g90_sets_extruder: bool | None = None
+    # True: press the board's reset button when connecting. False: leave DTR alone, so that only the first opening
+    # after plugging in may reset the board. None: as the system and the board will have it.
+    reset_on_connect: bool | None = None
 
 
 def load_settings(path: Path | None) -> PrinterSettings:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from moonraker_lite.marlin.line_driver import LineError
+from moonraker_lite.marlin.link import Reset
 from moonraker_lite.marlin.protocol import Acknowledged, Connected, Event, Fatal, FirmwareReset, Line, LinkStats
 from moonraker_lite.marlin.temperature_report import parse_temperatures
 
@@ -68,6 +69,9 @@ class FakeLine:
         on_lost: Callable[[str], None] | None = None,
         keeps_session: Callable[[], bool] | None = None,
     ) -> None:
+        self.url, self.baud = url, baud
+        self.reset_line = Reset.AS_IT_COMES
+        self.reset_next = False
         self.suspended = False
         self.sent: list[str] = []
         self.emergencies: list[str] = []

@@ -8,6 +8,7 @@ from moonraker_lite.config import PrinterSettings
 
 # Option of [printer] -> section and option of marlin.cfg, which is where the Marlin process knows them from.
 _PLACES = {
+    "reset_on_connect": ("marlin", "reset_on_connect"),
     "kinematics": ("printer", "kinematics"),
     "max_velocity": ("printer", "max_velocity"),
     "max_accel": ("printer", "max_accel"),
