@@ -25,12 +25,17 @@ __all__ = [
     "ContainerError",
     "Kind",
     "extract_ufp",
-    "file_kind",
+    "kind_at",
     "kind_of",
     "open_container",
     "text_name",
     "unpack",
 ]
+
+
+def kind_at(path: str | os.PathLike[str]) -> Kind | None:
+    """What the file at a path is; None for text. Raises OSError."""
+    return file_kind(os.fspath(path), os.fspath(path))
 
 
 def open_container(path: str | os.PathLike[str], kind: Kind) -> Container:
@@ -59,7 +64,7 @@ def unpack(
     Raises ContainerError with a sentence for the user when the container is damaged, holds no print, or unpacks to more
     than `max_bytes`; OSError when reading or writing fails. The container itself is left alone.
     """
-    kind = file_kind(os.fspath(path), os.fspath(path))
+    kind = kind_at(path)
     if kind is None:
         raise ContainerError("This is no container of G-code.")
     with open_container(path, kind) as container:
