@@ -1,6 +1,6 @@
 """The durable record of how far a print has come: which file, byte and line the printer has acknowledged.
 
-Written at most once a second, in a thread, by temporary file, fsync and rename: whatever happens, the file on disk is
+Written about once a second, in a thread, by temporary file, fsync and rename: whatever happens, the file on disk is
 whole. It stays behind when a print ends badly, and tells the next start where.
 """
 
@@ -19,7 +19,12 @@ FILE_NAME = "print_checkpoint.json"
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """`file` relative to the gcodes directory; `position` in bytes: everything before it has been acknowledged."""
+    """What is needed to print the rest of a file. Lengths in mm, speed in mm/min, temperatures in degrees.
+
+    `file` is relative to the gcodes directory, `modified` its time in ns. Everything before byte `position` has been
+    acknowledged; x, y, z, e and `speed` are where the file believed the head to be there. `targets` are the heaters
+    that the print needs, by the names of their objects, even where a pause has let them cool.
+    """
 
     file: str
     size: int
@@ -28,6 +33,28 @@ class Checkpoint(msgspec.Struct, frozen=True):
     state: str
     z: float
     written: float
+    modified: int = 0
+    message: str = ""
+    x: float = 0.0
+    y: float = 0.0
+    e: float = 0.0
+    speed: float = 1500.0
+    absolute: bool = True
+    absolute_e: bool = True
+    inches: bool = False
+    tool: int = 0
+    targets: dict[str, float] = {}
+    fans: dict[int, float] = {}
+    speed_factor: float = 1.0
+    extrude_factor: float = 1.0
+    babystep: float = 0.0
+    excluded: list[str] = []
+    layer: int | None = None
+    layers: int | None = None
+
+    @property
+    def percent(self) -> int:
+        return int(self.position * 100 / self.size) if self.size else 0
 
 
 class CheckpointFile:

@@ -117,6 +117,8 @@ class Endpoints:
 
     def _subscribe_output(self, client: Client, params: Params, _: Reply) -> dict[str, Any]:
         client.subscribe_output(params.mapping("response_template", {}))
+        for line in self._printer.interrupted.offer():
+            client.send_output(msgspec.json.encode(line))
         return {}
 
     def _query(self, client: Client, params: Params, reply: Reply) -> object:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.cooling import Cooling
-from moonraker_lite.marlin.gcode.motion import Z
 from moonraker_lite.marlin.gcode.outlines import define, find_outlines
 from moonraker_lite.marlin.gcode.reader import GcodeFile
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
@@ -24,6 +22,7 @@ from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.gcode_folder import file_size, resolve
 from moonraker_lite.marlin.print_stats import RUNNING, JobState, PrintStats
 from moonraker_lite.marlin.protocol import Token
+from moonraker_lite.marlin.recorder import Recorder
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.saved import Saved, Send
 from moonraker_lite.marlin.state import Machine
@@ -65,6 +64,11 @@ class PrintJob:
         self.paused = False
         # The print waits for the link, and not for the user.
         self.link_away = False
+        # Why the print stands still and cannot be resumed where it is; its rest can be printed from the checkpoint.
+        self.interrupted = ""
+        # Whether a resumed print gets its filament back; macros of the owner do that by themselves.
+        self.refills: Callable[[], bool] = lambda: True
+        self.on_interrupted: Callable[[Checkpoint], None] = lambda point: None
         self.path: Path | None = None
         self.size = 0
         self.gcodes = gcodes
@@ -77,6 +81,7 @@ class PrintJob:
         self._park = park
         self.cooling = Cooling(machine, line)
         self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
+        self._recorder = Recorder(machine, self._streamer, self.stats, checkpoints)
         self._task: asyncio.Task[None] | None = None
         self._survey: asyncio.Task[None] | None = None
         self._wishes = Wishes()
@@ -85,6 +90,8 @@ class PrintJob:
         self._paused_by_script = False
         self._pause_message = ""
         self._saved: Saved | None = None
+        # What makes the print fail leaves it such that its rest can be printed.
+        self._resumable = False
         self._progress_at_end = 0.0
         turn.on_idle = self._wishes.wake.set
 
@@ -164,6 +171,8 @@ class PrintJob:
         """Forget the file; a running print is cancelled."""
         if self.printing and asyncio.current_task() is self._task:
             raise CommandError("SDCARD_RESET_FILE cannot be run from the file that is printed")
+        if self.interrupted:
+            await self.give_up()
         await self.cancel()
         await self.ended()
         self._clear_file()
@@ -203,7 +212,9 @@ class PrintJob:
         self._saved = None
         self._streamer.begin(self.position)
         self._halted.clear()
+        self._resumable = False
         self.stats.transition(JobState.PRINTING)
+        self._recorder.begin(self.path, self.size)
         self._task = asyncio.create_task(self._print(self.path), name="print job")
         self._survey = asyncio.create_task(self._define_objects(self.path), name="looking for objects in the file")
 
@@ -263,8 +274,9 @@ class PrintJob:
             self._wishes.resume()
             return True
         if self._saved is not None:
-            await self._saved.restore(self._machine, send)
+            await self._saved.restore(self._machine, send, refill=self.refills())
             self._saved = None
+        self._recorder.release_targets()
         if self.link_away:
             self._wishes.resume()
         elif self.stats.state is JobState.PAUSED and self._wishes.current is Wish.PAUSE:
@@ -278,16 +290,29 @@ class PrintJob:
         self.paused = False
         if not self.running or self._task is None:
             return False
+        if self.interrupted:
+            await self._cancel_interrupted()
+            return True
         self._wishes.cancel()
         self.cooling.break_wait()
         if asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
         return True
 
-    def fail(self, message: str) -> None:
-        """Something happened that ends the print: the firmware halted or was reset, the link was lost."""
-        if self.running:
-            self._wishes.fail(message)
+    def fail(self, message: str, *, resumable: bool = False) -> None:
+        """Something happened that ends the print: the firmware halted or was reset, the link was lost.
+
+        Where it is `resumable` the print stays paused instead, as `interrupted`.
+        """
+        if self.running and not self.interrupted and self._wishes.fail(message):
+            self._resumable = resumable
+
+    async def give_up(self) -> None:
+        """An interrupted print will not go on as it is; its checkpoint stays."""
+        if self.interrupted:
+            self.interrupted = ""
+            self.paused = False
+            self.stats.transition(JobState.ERROR, self.stats.message)
 
     async def ended(self) -> None:
         """Wait until a job that ends has done all that it does then, such as switching the heaters off."""
@@ -303,6 +328,7 @@ class PrintJob:
 
     async def abandon(self, message: str, patience: float) -> None:
         """Let the print fail, and wait for its end no longer than `patience` seconds, whatever the firmware does."""
+        await self.give_up()
         if self._task is None:
             return
         self.fail(message)
@@ -318,7 +344,7 @@ class PrintJob:
                 # Heaters must not wait for the moves that have been sent.
                 self._line.send("M410", emergency=True).add_done_callback(forget)
             await self.abandon("The Marlin process was stopped during the print", ENDING)
-            self._save_checkpoint()
+            self._recorder.save()
         if self._survey is not None:
             await asyncio.wait([self._survey])
         await self._checkpoints.flush()
@@ -330,18 +356,6 @@ class PrintJob:
         if self._streamer.acknowledged(token, replies):
             self._wishes.wake.set()
 
-    def tick(self) -> None:
-        """Called once a second."""
-        if self.running:
-            self._save_checkpoint()
-
-    def _save_checkpoint(self) -> None:
-        z = round(self._machine.motion.position[Z], 3)
-        state, name = self.stats.state.value, self.stats.filename
-        self._checkpoints.save(
-            Checkpoint(name, self.size, self.position, self._streamer.line_number, state, z, time.time())
-        )
-
     # The task
 
     async def _print(self, path: Path) -> None:
@@ -350,8 +364,9 @@ class PrintJob:
         except Exception:  # boundary: something is wrong in us at the end of a print
             _LOGGER.exception("The print job failed")
         finally:
-            if self.running:
+            if self.running and not self.interrupted:
                 self._conclude(JobState.ERROR, self._wishes.failure or "The print was stopped")
+            self._recorder.end()
             self._halted.set()
 
     async def _print_file(self, path: Path) -> None:
@@ -415,10 +430,11 @@ class PrintJob:
         await self._wishes.unless_failed(self._line.send("M400"))
         self._wishes.check()
         self._saved = self._saved or Saved(self._machine)
+        self._recorder.keep_targets()
         await self._park()
         self.stats.transition(JobState.PAUSED, self._pause_message)
         self._pause_message = ""
-        self._save_checkpoint()
+        self._recorder.save()
         self._halted.set()
 
     # Endings
@@ -431,6 +447,7 @@ class PrintJob:
         self.paused = False
         self._machine.excluded.end()
         self.stats.transition(JobState.COMPLETE)
+        self._recorder.end()
         await self._checkpoints.remove()
 
     async def _end_stopped(self) -> None:
@@ -450,16 +467,42 @@ class PrintJob:
         self.paused = False
         self._clear_file()
         self.stats.transition(JobState.CANCELLED)
+        self._recorder.end()
         await self._checkpoints.remove()
 
     async def _end_failed(self, message: str) -> None:
-        self._conclude(JobState.ERROR, message)
-        self._save_checkpoint()
+        self._recorder.keep_targets()
+        if self._resumable and self._wishes.current is Wish.FAIL:
+            self._interrupt(message)
+        else:
+            self._conclude(JobState.ERROR, message)
+        self._recorder.save()
+        if self.interrupted:
+            self.on_interrupted(self._recorder.checkpoint())
         try:
             await self.cooling.switch_off(HEATERS_OFF)
         except (HostError, TimeoutError) as error:
             _LOGGER.warning("Heaters could not be switched off: %s", error)
-        self._save_checkpoint()
+        self._recorder.save()
+
+    def _interrupt(self, message: str) -> None:
+        self.interrupted = message
+        self.paused = True
+        self.link_away = False
+        self._console.error(message)
+        if self.printing:
+            self.stats.transition(JobState.PAUSED, message)
+        self.stats.message = message
+
+    async def _cancel_interrupted(self) -> None:
+        self.interrupted = ""
+        try:
+            await self.cooling.switch_off(HEATERS_OFF)
+        except (HostError, TimeoutError) as error:
+            _LOGGER.warning("Heaters could not be switched off: %s", error)
+        self._clear_file()
+        self.stats.transition(JobState.CANCELLED)
+        await self._checkpoints.remove()
 
     def _conclude(self, state: JobState, message: str) -> None:
         self.paused = False

@@ -23,13 +23,15 @@ from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.object_commands import ObjectCommands
 from moonraker_lite.marlin.gcode.options import Options
-from moonraker_lite.marlin.gcode.translate import turn_off_heaters
+from moonraker_lite.marlin.gcode.translate import heater_command, turn_off_heaters
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
+from moonraker_lite.marlin.interrupted import InterruptedPrint
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.owner import MacroActions, OwnersCommands
+from moonraker_lite.marlin.parking import parking_lines
 from moonraker_lite.marlin.print_stats import RUNNING, JobState
 from moonraker_lite.marlin.printer_config import PrinterConfig, Sections, read_printer_config, settings_of
 from moonraker_lite.marlin.protocol import (
@@ -141,6 +143,7 @@ class Printer:
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.machine.labels, self.console).table)
         self.interpreter.add(self._own_commands())
         self.interpreter.job_stops = self._job_stops_here
+        self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
         self.owner = OwnersCommands(self.interpreter)
         self.status.on_ready = self.owner.ready
@@ -165,6 +168,8 @@ class Printer:
         self._emergency = EmergencyStop(self._line, self.job.cooling)
         self._checkpoints = checkpoints
         self._left = checkpoints.load()
+        self.interrupted = InterruptedPrint(self.machine, self.console, self.job, checkpoints, self._left)
+        self.interpreter.add(self.interrupted.table)
         if self._left is not None:
             _LOGGER.warning("An earlier print did not end: %s", self._left)
             # This process died in the print: the printer heats and nobody has told it to stop.
@@ -234,6 +239,7 @@ class Printer:
 
     async def _make_safe(self) -> None:
         """The printer is there (again): heaters of a print that it did not survive go off. Raise HostError."""
+        self.interrupted.session_begun()
         await self.job.cooling.settle(PATIENCE)
         if self._left is not None and self._left.state in _DIED:
             self._left = msgspec.structs.replace(self._left, state=JobState.ERROR.value)
@@ -314,9 +320,11 @@ class Printer:
 
     def _on_reset(self) -> None:
         self._emergency.settled()
-        self.job.fail(
-            "The printer's board was reset during the print: its heaters are off, and it no longer knows its position"
+        message = (
+            "The printer's board was reset during the print: its heaters are off, and it no longer knows its position. "
+            "RESUME_INTERRUPTED prints the rest"
         )
+        self.job.fail(message, resumable=self.job.link_away)
         self.console.info("The printer's board was reset")
         self._session.board_was_reset()
 
@@ -404,7 +412,18 @@ class Printer:
         return self.job.stopping and self.job.is_current_task()
 
     async def _park(self) -> None:
-        await self.interpreter.run_lines(self.machine.settings.pause_gcode)
+        """A print has come to a stand: bring the head where it may wait, and let it cool as far as is wanted."""
+        settings, motion = self.machine.settings, self.machine.motion
+        script = settings.pause_gcode
+        own_way = script is not None or self.interpreter.macros.find("PAUSE") is not None
+        lines = [script or ""] if own_way else parking_lines(self.machine)
+        if motion.inches:
+            lines.insert(0, "G21")
+        if settings.pause_hotend_temp is not None:
+            for name, heater in self.machine.heaters.items():
+                if name.startswith("extruder") and (heater.target or 0.0) > settings.pause_hotend_temp:
+                    lines.append(heater_command(name, settings.pause_hotend_temp))
+        await self.interpreter.run_lines("\n".join(lines))
 
     # Each second
 
@@ -412,7 +431,6 @@ class Printer:
         while True:
             await asyncio.sleep(1.0)
             self._stats = self._line.stats
-            self.job.tick()
             self.update_activity()
             if self.status.ready and not self.job.blocked:
                 self._ask_temperature()

@@ -129,6 +129,7 @@ _NUMBERS: tuple[tuple[str, str, str], ...] = (
     ("heater_generic chamber", "max_temp", "chamber_max_temp"),
     ("bed_mesh", "margin", "probing_margin"),
     ("idle_timeout", "timeout", "idle_timeout"),
+    ("marlin", "pause_hotend_temp", "pause_hotend_temp"),
 )
 _TEXTS: tuple[tuple[str, str, str], ...] = (
     ("printer", "kinematics", "kinematics"),

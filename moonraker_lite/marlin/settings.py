@@ -50,10 +50,13 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mesh_min: tuple[float, float] | None = None
     mesh_max: tuple[float, float] | None = None
     probing_margin: float = 10.0
-    # Scripts that replace nothing and run in addition, for parking and the like.
-    pause_gcode: str = ""
+    # Run when a print has come to a stand; None parks the head up and aside, an empty script leaves it where it is.
+    pause_gcode: str | None = None
+    # Run before a print goes on, and behind a cancelled one whose heaters are off.
     resume_gcode: str = ""
     cancel_gcode: str = ""
+    # What the hotends keep while a print is paused, 0 for off, None for all that they have.
+    pause_hotend_temp: float | None = None
     # Seconds without any activity until heaters (and, unless a print is paused, motors) go off; 0 for never.
     idle_timeout: float = 1800.0
     # Refuse typed moves of axes that are not homed or beyond the limits, as Klipper does. Files are not checked:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from moonraker_lite.marlin.gcode.exclude import MoveFilter
+from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.gcode.words import Command, parse, squeeze
 from moonraker_lite.marlin.print_stats import PrintStats
 from moonraker_lite.marlin.protocol import LineProtocol, Token
@@ -127,6 +128,11 @@ class Streamer:
     def place(self) -> Place:
         """Where the file believed the head to be behind that line: X, Y, Z, E in mm and the feed rate in mm/min."""
         return self._arrived[3:]
+
+    @property
+    def file(self) -> Motion:
+        """What the file believes the state of the firmware to be, behind all that was sent."""
+        return self._filter.file
 
     def end(self, offset: int) -> None:
         """All of the file has been executed, up to `offset`."""

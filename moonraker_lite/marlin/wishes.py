@@ -68,13 +68,15 @@ class Wishes:
         self._leaving.set()
         self.wake.set()
 
-    def fail(self, message: str) -> None:
-        """The first failure counts."""
-        if self.current is not Wish.FAIL:
-            self.current, self.failure = Wish.FAIL, message
-            self._failed.set()
-            self._leaving.set()
-            self.wake.set()
+    def fail(self, message: str) -> bool:
+        """The first failure counts. Return whether it was this."""
+        if self.current is Wish.FAIL:
+            return False
+        self.current, self.failure = Wish.FAIL, message
+        self._failed.set()
+        self._leaving.set()
+        self.wake.set()
+        return True
 
     def check(self) -> None:
         """Raise Stopped when the print is to end."""

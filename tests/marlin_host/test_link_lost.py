@@ -113,8 +113,13 @@ async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: M
     board.reset()
     executed = board.executed_count
     board.plug_in()
-    assert await rig.job_ends() == "error"
-    assert "was reset during the print" in (await stats(client))[1]
+    await rig.wait_until(lambda: bool(rig.printer.job.interrupted), 60)
+    state, message = await stats(client)
+    assert state == "paused"
+    assert "was reset during the print" in message
+    assert "RESUME_INTERRUPTED" in message
+    answer = await client.script("RESUME")
+    assert "RESUME_INTERRUPTED" in answer["error"]["message"]
     await rig.wait_until(lambda: rig.printer.status.ready and not rig.printer._session.identifying)
     assert not [line for line in board.executed[executed:] if line.startswith("G1")]
 

@@ -397,7 +397,7 @@ async def test_a_paused_printer_writes_its_checkpoint_once(rig: Rig) -> None:
     await rig.printer.job._checkpoints.flush()
     path = rig.folder / "state" / "print_checkpoint.json"
     before = path.stat().st_mtime_ns
-    rig.printer.job.tick()
+    rig.printer.job._recorder.save()
     await rig.printer.job._checkpoints.flush()
     assert path.stat().st_mtime_ns == before
     await client.script("CANCEL_PRINT")

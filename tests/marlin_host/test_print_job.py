@@ -92,7 +92,8 @@ async def test_printing_time_begins_with_the_first_extrusion(rig: Rig) -> None:
     assert stats.status(now + 100) == final
 
 
-async def test_pause_resume_and_what_happens_in_between(rig: Rig) -> None:
+async def test_pause_resume_and_what_happens_in_between(make_rig: MakeRig) -> None:
+    rig = await make_rig(settings=PrinterSettings(pause_gcode=""))
     client = await rig.ready_client()
     lines = ["G28", *(f"G1 X{index} E{index}" for index in range(1, 41))]
     mark = await begin(rig, client, "a.gcode", *lines)
@@ -118,9 +119,10 @@ async def test_pause_resume_and_what_happens_in_between(rig: Rig) -> None:
     printed = [line for line in sent_after(rig, mark) if line in lines]
     assert printed == lines
     resumed = sent_after(rig, mark)[len(sent) :]
-    # The 5 lines of the user, then back to where the print was, then the next line of it.
+    # The 5 lines of the user, then back to where head and filament were, then the next line of the print.
     position = float(sent[-2].split("E")[1])
-    assert resumed[5:9] == ["G0 Z0.000 F3000", "M82", f"G92 E{position:.5f}", "G1 F1500"]
+    assert resumed[5:7] == ["G0 Z0.000 F3000", "G1 E1.00000 F1800"]
+    assert resumed[7:9] == ["M82", "G1 F1500"]
     assert resumed[9] == f"G1 X{int(position) + 1} E{int(position) + 1}"
 
 
@@ -482,7 +484,7 @@ async def test_the_checkpoint_says_how_far_a_failed_print_came(rig: Rig) -> None
 async def test_a_finished_print_leaves_no_checkpoint(rig: Rig) -> None:
     client = await rig.ready_client()
     await begin(rig, client)
-    rig.printer.job.tick()
+    rig.printer.job._recorder.save()
     flow(rig)
     await rig.job_ends()
     path = rig.folder / "state" / "print_checkpoint.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.virtual import VirtualPrinter
 from tests.marlin_host.conftest import MakeRig
 
@@ -82,7 +83,7 @@ async def test_a_bad_line_spoils_nothing(make_rig: MakeRig, make_board: MakeBoar
 
 async def test_pausing_and_resuming_loses_nothing(make_rig: MakeRig, make_board: MakeBoard) -> None:
     board = await make_board(speed=300.0)
-    rig = await make_rig(board)
+    rig = await make_rig(board, PrinterSettings(pause_gcode=""))
     client = await rig.ready_client()
     path = rig.write("a.gcode", *sample(2000))
     mark = len(board.executed)

@@ -99,6 +99,8 @@ class HostCommands:
     async def _start(self, _: Command) -> None:
         if self._job.printing:
             raise CommandError("SD busy")
+        if self._job.interrupted:
+            raise CommandError(self._job.interrupted)
         if not await self._job.resume(self._send):
             await self._job.ended()
             self._job.start()
@@ -131,6 +133,8 @@ class HostCommands:
 
     async def resume(self, _: Command | None = None) -> None:
         job = self._job
+        if job.interrupted:
+            raise CommandError(job.interrupted)
         if not job.paused:
             self._console.info("Print is not paused, resume aborted")
             return

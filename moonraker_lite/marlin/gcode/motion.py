@@ -43,14 +43,27 @@ class Modes:
         self.speed = motion.speed
         self.tool = motion.tool
 
-    async def restore(self, motion: Motion, send: Send, *, move: bool, move_speed: float | None = None) -> None:
-        """Bring the firmware back by `send`, which lets `motion` observe each line. What is right is not touched."""
+    async def restore(
+        self,
+        motion: Motion,
+        send: Send,
+        *,
+        move: bool,
+        move_speed: float | None = None,
+        between: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Bring the firmware back by `send`, which lets `motion` observe each line. What is right is not touched.
+
+        `between` is awaited when the head is back, before the modes are: until then lengths are in millimetres.
+        """
         if motion.tool != self.tool:
             await send(f"T{self.tool}")
         if motion.inches:
             await send("G21")
         if move:
             await self._go_back(motion, send, move_speed or max(self.speed, motion.speed, TRAVEL_SPEED))
+        if between is not None:
+            await between()
         if motion.absolute != self.absolute:
             await send("G90" if self.absolute else "G91")
         if motion.absolute_e != self.absolute_e:

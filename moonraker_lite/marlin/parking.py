@@ -1,0 +1,39 @@
+"""Where the head waits while a print is paused, if the owner has not said otherwise: up and aside, out of the heat."""
+
+from __future__ import annotations
+
+from moonraker_lite.marlin.gcode.motion import Z
+from moonraker_lite.marlin.gcode.words import fixed
+from moonraker_lite.marlin.state import Machine
+
+# Lengths in mm, speeds in mm/min.
+RETRACT = 1.0
+RETRACT_SPEED = 2100.0
+LIFT = 10.0
+LIFT_SPEED = 600.0
+MARGIN = 10.0
+TRAVEL_SPEED = 6000.0
+
+
+def parking_lines(machine: Machine) -> list[str]:
+    """Return the moves from wherever the head is, in millimetres. Nothing where it is not known where that is."""
+    motion, limits = machine.motion, machine.limits
+    if set(motion.homed) != set("xyz"):
+        return []
+    lines = []
+    if _can_extrude(machine) and not motion.retracted and not motion.firmware_retracted:
+        lines += ["M83", f"G1 E-{fixed(RETRACT)} F{fixed(RETRACT_SPEED)}"]
+    lines.append("G90")
+    height = min(motion.position[Z] + LIFT, limits.position_max[Z])
+    if height > motion.position[Z]:
+        lines.append(f"G1 Z{fixed(height)} F{fixed(LIFT_SPEED)}")
+    if limits.known:
+        aside = limits.position_min[0] + MARGIN, limits.position_max[1] - MARGIN
+        lines.append(f"G0 X{fixed(aside[0])} Y{fixed(aside[1])} F{fixed(TRAVEL_SPEED)}")
+    return lines
+
+
+def _can_extrude(machine: Machine) -> bool:
+    name = f"extruder{machine.motion.tool or ''}"
+    heater = machine.heaters.get(name)
+    return heater is not None and heater.temperature >= machine.settings.min_extrude_temp
