@@ -36,4 +36,4 @@ def parking_lines(machine: Machine) -> list[str]:
 def _can_extrude(machine: Machine) -> bool:
     name = f"extruder{machine.motion.tool or ''}"
     heater = machine.heaters.get(name)
-    return heater is not None and heater.temperature >= machine.settings.min_extrude_temp
+    return heater is not None and heater.temperature >= machine.min_extrude_temp
