@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from moonraker_lite.host import Host
 from moonraker_lite.klippy import client as klippy_client
 from tests.fakes.klippy import FakeKlippy
 from tests.support.api_client import ApiClient, client_of
 from tests.support.hosts import new_host, until_ready
+
+# That a loaded machine takes its time over an example is no fault of the example.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 MakeHost = Callable[..., Awaitable[Host]]
 
