@@ -21,17 +21,18 @@ from moonraker_lite.gcode_metadata.thumbnails import write_atomically
 THUMBS = ".thumbs"
 
 
-def unpack_all(path: str, name: str, folder: Path, kind: Kind, limit: int) -> Unpacked:
-    """Write the prints of a container called `name` into a folder; of several plates the others get their numbers.
+def unpack_all(path: str, name: str, folder: Path, kind: Kind, limit: int, plate: int = 0) -> Unpacked:
+    """Write the prints of a container called `name` into a folder. Of several plates the others get their numbers.
 
-    `limit` is the number of bytes for all prints. Raises ContainerError and OSError.
+    The first print is that of the lowest plate, or of `plate` if there is one with this number. `limit` is the number
+    of bytes for all prints. Raises ContainerError and OSError.
     """
     first = text_name(os.path.basename(name))
     with open_container(path, kind) as container:
-        names = [first]
-        names += [f"{first.removesuffix('.gcode')}_plate_{plate}.gcode" for plate in container.plates[1:]]
-        for plate, text in zip(container.plates, names, strict=True):
-            write_print(container, folder / text, plate, max_bytes=limit)
+        plates = sorted(container.plates, key=lambda number: (number != plate, number))
+        names = [first, *(f"{first.removesuffix('.gcode')}_plate_{number}.gcode" for number in plates[1:])]
+        for number, text in zip(plates, names, strict=True):
+            write_print(container, folder / text, number, max_bytes=limit)
             limit -= (folder / text).stat().st_size
         picture = _picture(container, first, folder) if kind is Kind.UFP else None
     return Unpacked(tuple(names), picture)

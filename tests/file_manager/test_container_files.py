@@ -95,6 +95,12 @@ async def test_several_plates_are_several_files(rig: Rig) -> None:
     assert set(await rig.until(2)) == {"create_file p.gcode", "create_file p_plate_5.gcode"}
     listed = await rig.call("server.files.list", root="gcodes")
     assert sorted(item["path"] for item in listed) == ["p.gcode", "p_plate_5.gcode"]
+    # OrcaSlicer says which one it means.
+    await rig.upload("q.gcode.3mf", make.three_mf({2: TEXT, 5: other}), {"plateindex": "5"})
+    assert rig.gcodes("q.gcode").read_bytes() == other
+    assert rig.gcodes("q_plate_2.gcode").read_bytes() == TEXT
+    await rig.upload("r.gcode.3mf", make.three_mf({2: TEXT}), {"plateindex": "-7"})
+    assert rig.gcodes("r.gcode").read_bytes() == TEXT
 
 
 async def test_no_room_for_the_text(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

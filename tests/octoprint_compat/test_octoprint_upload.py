@@ -10,6 +10,7 @@ import pytest
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
+from tests.support import containers
 from tests.support.api_client import Answer, ApiClient, client_of
 from tests.support.forms import KIND, Value, multipart
 
@@ -80,6 +81,42 @@ async def test_cura_selects_and_prints_what_it_has_uploaded(make_host: MakeHost)
         assert (again.status, again.json["print_started"]) == (201, True)
         while (await client.get("/api/job")).json["state"] != "Printing":
             await asyncio.sleep(0.02)
+
+
+async def loaded(client: ApiClient) -> str:
+    """The file that the printer has loaded."""
+    answer = await client.call("printer.objects.query", objects={"print_stats": ["filename"]})
+    return str(answer["status"]["print_stats"]["filename"])
+
+
+async def test_containers_are_printed_as_text(make_host: MakeHost) -> None:
+    host = await make_host()
+    gcodes = host.places.data.gcodes
+    async with (
+        FakeKlippy(Path(host.klippy.socket_path), gcodes, speed=20, grid=0.05),
+        client_of(host.port) as client,
+        asyncio.timeout(50),
+    ):
+        while (await client.get("/api/job")).json["state"] != "Operational":
+            await asyncio.sleep(0.02)
+        data = containers.bgcode(GCODE.decode(), per_block=50)
+        answer = await upload(client, ("print", "true"), ("path", ""), ("file", ("c.bgcode", data)))
+        assert answer.headers["Location"].endswith("/api/files/moonraker/gcodes/c.gcode")
+        assert (answer.status, answer.json["print_started"]) == (201, True)
+        while (await client.get("/api/job")).json["state"] != "Printing":
+            await asyncio.sleep(0.02)
+        assert await loaded(client) == "c.gcode"
+        await client.rpc("printer.print.cancel")
+        while (await client.get("/api/job")).json["state"] != "Error":
+            await asyncio.sleep(0.02)
+        # One that another program put there.
+        (gcodes / "d.gx").write_bytes(containers.gx(GCODE))
+        await client.rpc("printer.print.start", {"filename": "d.gx"})
+        assert await loaded(client) == "d.gcode"
+        assert (gcodes / "d.gcode").read_bytes() == GCODE
+        (gcodes / "e.bgcode").write_bytes(data[:-5])
+        error = await client.error("printer.print.start", filename="e.bgcode")
+        assert "ends within a block" in error["message"]
 
 
 @pytest.mark.parametrize(

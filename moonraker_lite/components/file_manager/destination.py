@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 
@@ -15,17 +16,21 @@ from moonraker_lite.components.file_manager.roots import Root, Roots, Target
 from moonraker_lite.errors import BadRequest, Forbidden
 from moonraker_lite.gcode_metadata.kinds import text_name
 
+_PLATE = re.compile(r"[0-9]{1,3}")
+
 
 class Destination(msgspec.Struct, frozen=True):
     """`folder` is made if it is missing (it is the form's `path`); `place` may stand deeper, in folders that exist.
 
-    `name` is the file's own, `place` that of the print in it if it is a container.
+    `name` is the file's own, `place` that of the print in it if it is a container. `plate` is the one that is meant of
+    a container with several, 0 for the first one.
     """
 
     root: Root
     place: Place
     folder: Place
     name: str
+    plate: int = 0
 
     @property
     def is_gcode(self) -> bool:
@@ -56,7 +61,8 @@ def destination(roots: Roots, fields: Mapping[str, str], filename: str) -> Desti
     name = place.name
     if root.name == "gcodes":
         place = place.parent.child(text_name(name))
-    return Destination(root, place, folder, name)
+    plate = fields.get("plateindex", "").strip()
+    return Destination(root, place, folder, name, int(plate) if _PLATE.fullmatch(plate) else 0)
 
 
 class Spot(msgspec.Struct, frozen=True):

@@ -55,7 +55,7 @@ def put(part: Part, goal: Destination, roots: Roots, printed: PrintedFile, unpac
         with Folder(spot.folder, roots.reserved) as folder:
             kind = kind_of(goal.name, os.pread(part.fd, SIGNATURE, 0)) if goal.is_gcode else None
             if kind is not None:
-                unpack_into(folder, spot.name, part.path, goal.name, kind, unpacker, printed)
+                unpack_into(folder, spot.name, part.path, goal.name, kind, unpacker, printed, plate=goal.plate)
             else:
                 _rename(part, folder, spot)
                 if goal.is_gcode:
@@ -81,19 +81,20 @@ def unpack_into(
     unpacker: Unpacker,
     printed: PrintedFile,
     *,
+    plate: int = 0,
     mtime_ns: int | None = None,
 ) -> None:
     """Place the print of a container as `target` in a folder (blocking), with the picture that is not in its text.
 
-    Further plates stand beside it under names of their own. The container itself is left alone. `mtime_ns` is the time
-    that the print gets.
+    Of several plates it is that of `plate`, or of the first one; the others stand beside it under names of their own.
+    The container itself is left alone. `mtime_ns` is the time that the print gets.
 
     Raises:
         HostError: the container is damaged, or a file that would be replaced is being printed. OSError: the disk
         refuses; the print itself is not there then.
     """
     with new_part_folder(folder) as staging:
-        found = unpacker.unpack(path, name, staging.path, kind)
+        found = unpacker.unpack(path, name, staging.path, kind, plate)
         places = [*found.prints[1:], target]
         printed.protect(*map(folder.join, places))
         if mtime_ns is not None:

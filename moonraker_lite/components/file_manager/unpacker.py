@@ -28,8 +28,9 @@ class Unpacker:
         self._stopped = False
         self._lock = threading.Lock()
 
-    def unpack(self, path: str, name: str, folder: str, kind: Kind) -> Unpacked:
-        """Write the prints of the file, whose name is or shall be `name`, into a folder that is there for this.
+    def unpack(self, path: str, name: str, folder: str, kind: Kind, plate: int) -> Unpacked:
+        """Write the prints of the file, whose name is or shall be `name`, into a folder that is there for this. That of
+        `plate` is the first one if there is such a plate.
 
         Raises:
             UnprocessableContent: the container is damaged, holds no print or too much. OSError: the disk refuses.
@@ -40,7 +41,7 @@ class Unpacker:
             from moonraker_lite.gcode_metadata.unpacking import unpack_all
 
             try:
-                return unpack_all(path, name, Path(folder), kind, limit)
+                return unpack_all(path, name, Path(folder), kind, limit, plate)
             except ContainerError as error:
                 raise UnprocessableContent(str(error)) from None
         return self._apart(path, name, folder, limit)
