@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import islice
 
 import msgspec
 
@@ -13,6 +14,8 @@ from moonraker_lite.gcode_metadata.model import Box, PrintObject
 from moonraker_lite.gcode_metadata.object_labels import STYLES, Label, Mark, Style
 
 MAX_OBJECTS = 256
+MAX_LABELS = 4000
+"""Of one end of a file: far more than stand in the first layer of any print."""
 MAX_POINTS_EACH = 64
 MAX_POINTS = 1024
 """Of one outline and of all together, more or less; clients get them with every listing of files."""
@@ -127,8 +130,8 @@ class Labelled(msgspec.Struct, frozen=True):
             whole = windows.small
             names = _Names()
             for data in (windows.head, windows.tail) if whole is None else (whole,):
-                for line in lines.findall(data):
-                    if (label := style.read(line.rstrip())) is not None:
+                for found in islice(lines.finditer(data), MAX_LABELS):
+                    if (label := style.read(found[1].rstrip())) is not None:
                         names.add(label)
             if names.stated:
                 return names.objects()

@@ -16,6 +16,10 @@ SMALL_SIDE = 32
 MAX_SMALL_SOURCE_PIXELS = 2 * 1024 * 1024
 """Larger pictures are not decoded to make the small one: bounds memory to 8 MiB."""
 MAX_LOOSE_BYTES = 4 * 1024 * 1024
+MAX_WORK = 256 * 1024
+"""Bytes of QOI of all pictures of one file that are made into PNG: some 40 ms. Real files have 200 KiB at most."""
+_BYTES_PER_WORK = {"bmp": 8, "rgb565": 4}
+"""Other kinds take less time for a byte."""
 _RELATIVE = ".thumbs/"
 
 
@@ -31,7 +35,7 @@ def store(pictures: list[Picture], stem: str, thumbs_dir: Path | None) -> list[T
         return [_thumbnail(picture, name) for picture, name in _named(pictures, stem)]
     result = []
     if pictures:
-        pictures = [ready for picture in pictures if (ready := _as_served(picture)) is not None]
+        pictures = _as_served(pictures)
         result = [
             _thumbnail(picture, name)
             for picture, name in _named(pictures, stem)
@@ -89,12 +93,19 @@ def _loose_picture(path: Path) -> Picture | None:
     return Picture(*size, "png", data) if size else None
 
 
-def _as_served(picture: Picture) -> Picture | None:
-    """Browsers show PNG and JPEG; everything else is made into PNG."""
-    if picture.kind in ("png", "jpg"):
-        return picture
-    data = to_png(picture.kind, picture.width, picture.height, picture.data)
-    return None if data is None else Picture(picture.width, picture.height, "png", data)
+def _as_served(pictures: list[Picture]) -> list[Picture]:
+    """Browsers show PNG and JPEG; everything else is made into PNG, as long as that does not take too long."""
+    ready = []
+    work = 0
+    for picture in pictures:
+        if picture.kind in ("png", "jpg"):
+            ready.append(picture)
+            continue
+        work += len(picture.data) // _BYTES_PER_WORK.get(picture.kind, 1)
+        data = to_png(picture.kind, picture.width, picture.height, picture.data) if work <= MAX_WORK else None
+        if data is not None:
+            ready.append(Picture(picture.width, picture.height, "png", data))
+    return ready
 
 
 def _small(pictures: list[Picture]) -> Picture | None:
