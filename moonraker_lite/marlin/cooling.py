@@ -38,8 +38,15 @@ class Cooling:
         return any(heater.target for heater in self._machine.heaters.values())
 
     def break_wait(self) -> None:
-        """End an M109 or M190 that waits just now; everything else would wait behind it."""
-        if self._line.connected and self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
+        """End an M109 or M190 that waits just now, or a wait for the user: everything else would wait behind it."""
+        prompts = self._machine.prompts
+        if not self._line.connected:
+            return
+        if prompts.waiting:
+            answer = prompts.answer()
+            prompts.answered(answer)
+            self._line.send(answer, emergency=True).add_done_callback(forget)
+        elif self._machine.clock() - self._machine.heating_wait_at < HEATING_WAIT:
             self._line.send("M108", emergency=True).add_done_callback(forget)
 
     async def without_waits(self, work: Awaitable[object]) -> None:

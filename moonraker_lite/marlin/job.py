@@ -34,6 +34,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # How long the firmware may take to switch its heaters off at the end of a print.
 HEATERS_OFF = 30.0
+# What `print_stats.message` says while the firmware waits for somebody.
+USER_WAIT = "The printer waits for an answer: look at its display, or at the dialog"
 # How long a print may take to end when the process ends.
 ENDING = 2.0
 # What `print_stats.message` says while the link to the printer is away.
@@ -69,6 +71,8 @@ class PrintJob:
         # Whether a resumed print gets its filament back; macros of the owner do that by themselves.
         self.refills: Callable[[], bool] = lambda: True
         self.on_interrupted: Callable[[Checkpoint], None] = lambda point: None
+        # The firmware waits for somebody, and the print with it.
+        self.held = False
         self.path: Path | None = None
         self.size = 0
         self.gcodes = gcodes
@@ -207,7 +211,7 @@ class PrintJob:
         if self.stats.state is not JobState.STANDBY:
             self.stats.reset(self.stats.filename)
         self._wishes.begin()
-        self.paused = self.link_away = False
+        self.paused = self.link_away = self.held = False
         self._pause_message = ""
         self._saved = None
         self._streamer.begin(self.position)
@@ -226,7 +230,7 @@ class PrintJob:
         A script that calls this has the turn; the file being printed has not.
         """
         self.paused = True
-        if self.link_away:
+        if self.link_away or self.held:
             self.request_pause()
             return True
         if not self.printing:
@@ -247,7 +251,7 @@ class PrintJob:
 
     def request_pause(self, message: str = "") -> None:
         """Ask for a pause without waiting for it; `message` tells the user why."""
-        if (self.printing or self.link_away) and self._wishes.pause():
+        if (self.printing or self.link_away or self.held) and self._wishes.pause():
             self.paused = True
             self._pause_message = message
 
@@ -263,6 +267,18 @@ class PrintJob:
             self.stats.transition(JobState.PRINTING)
         self.link_away = False
         self._wishes.wake.set()
+
+    def user_waits(self, waiting: bool) -> None:
+        """The firmware holds the print up until somebody at the printer has answered it, or goes on."""
+        if waiting and self.printing and not self.link_away:
+            self.held = self.paused = True
+            self.stats.transition(JobState.PAUSED, USER_WAIT)
+        elif not waiting and self.held:
+            self.held = False
+            self.paused = self._wishes.current is Wish.PAUSE
+            if self.stats.state is JobState.PAUSED and not self.link_away:
+                self.stats.transition(JobState.PRINTING)
+            self._wishes.wake.set()
 
     async def resume(self, send: Send) -> bool:
         """Restore what the pause saved, by `send`, and print on. Return False when nothing is paused."""
@@ -354,6 +370,7 @@ class PrintJob:
     def acknowledged(self, token: Token, replies: tuple[str, ...]) -> None:
         """The firmware has executed a command."""
         if self._streamer.acknowledged(token, replies):
+            self.user_waits(False)
             self._wishes.wake.set()
 
     # The task

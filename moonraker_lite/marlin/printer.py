@@ -18,6 +18,7 @@ from moonraker_lite.marlin.checkpoint import CheckpointFile
 from moonraker_lite.marlin.console import Console, complaint
 from moonraker_lite.marlin.emergency import EmergencyStop
 from moonraker_lite.marlin.finder import WHERE_IT_DOES_NOT_MATTER, PortFinder
+from moonraker_lite.marlin.firmware_actions import FirmwareActions
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
@@ -145,6 +146,10 @@ class Printer:
         self.interpreter.job_stops = self._job_stops_here
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
+        self._actions = FirmwareActions(
+            self.machine, self.console, self.job, self._line, self.interpreter, self._spawn, self._shutdown
+        )
+        self.interpreter.add(self._actions.table)
         self.owner = OwnersCommands(self.interpreter)
         self.status.on_ready = self.owner.ready
         self._read_config()
@@ -300,23 +305,11 @@ class Printer:
         if self.turn.busy or not (kind is ReplyKind.POSITION or parse_fan(text)):
             self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
-            self._on_action(action.name)
+            self._actions.take(action)
+        elif kind is ReplyKind.BUSY:
+            self._actions.busy(text)
         elif not self.turn.busy and kind is ReplyKind.ERROR and (error := complaint(text)):
             self.job.fail(error)
-
-    def _on_action(self, name: str) -> None:
-        """The firmware asks something of its host. (`paused` and `resumed` only tell what it does by itself.)"""
-        if name == "pause":
-            self.job.request_pause()
-        elif name == "resume":
-            self._spawn(self._by_firmware("RESUME"), "resume asked for by the firmware")
-        elif name == "cancel":
-            self._spawn(self._by_firmware("CANCEL_PRINT"), "cancel asked for by the firmware")
-
-    async def _by_firmware(self, command: str) -> None:
-        if self.job.running:
-            with suppress(HostError):
-                await self.interpreter.run_script(command)
 
     def _on_reset(self) -> None:
         self._emergency.settled()
@@ -437,7 +430,7 @@ class Printer:
                 self._ask_questions()
 
     def update_activity(self) -> None:
-        busy = self.job.printing or self.interpreter.active
+        busy = self.job.printing or self.interpreter.active or self.machine.prompts.waiting
         self.activity.update(self.machine.clock(), busy=busy, hot=self.status.ready and self.job.cooling.hot)
 
     def _ask_temperature(self) -> None:

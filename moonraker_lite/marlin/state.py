@@ -19,6 +19,7 @@ from moonraker_lite.marlin.gcode.motion import Motion
 from moonraker_lite.marlin.gcode.words import Command, number, parse
 from moonraker_lite.marlin.heaters import Heater, Heaters, extruder_index, extruder_name
 from moonraker_lite.marlin.mesh import Mesh
+from moonraker_lite.marlin.prompts import Prompts
 from moonraker_lite.marlin.replies import parse_endstops, parse_fan_report, parse_host_action, parse_probed_point
 from moonraker_lite.marlin.sensors import FanSpeeds, FilamentSensors, Probe
 from moonraker_lite.marlin.settings import Limits, PrinterSettings, corner_velocity, limits_of
@@ -52,6 +53,7 @@ class Machine:
         self.excluded = ExcludedObjects()
         self.labels = Labels(self.excluded)
         self.mesh = Mesh()
+        self.prompts = Prompts()
         self.filament = FilamentSensors()
         self.probe = Probe()
         self.fan_speeds = FanSpeeds()
@@ -86,6 +88,7 @@ class Machine:
         self.motion.power_on()
         self._heaters.begin_session()
         self.mesh.clear()
+        self.prompts.reset()
         self.filament = FilamentSensors()
         self.probe = Probe()
         self.fan_speeds = FanSpeeds()

@@ -296,16 +296,34 @@ def test_a_prompt_is_answered_by_m876() -> None:
     assert bench.wait(4.0)[-1] == "ok P15 B3"
 
 
+def prompts(said: list[str]) -> list[str]:
+    return [line.removeprefix("//action:prompt_") for line in said if line.startswith("//action:prompt_")]
+
+
+PURGE = ["end", "begin Paused", "button PurgeMore", "button Continue", "show"]
+
+
 def test_filament_change_needs_two_answers() -> None:
     bench = Bench(speed=100.0)
-    assert bench.send("M600")[0] == "//action:paused"
-    said = bench.wait(1.0)
-    assert "//action:prompt_begin Send M108 to resume" in said
-    assert "//action:prompt_button PurgeMore" in bench.send("M108")
-    bench.send("M876 S0")
-    assert "//action:prompt_button PurgeMore" in bench.wait(1.0)
-    bench.send("M876 S1")
-    assert "//action:resumed" in bench.wait(1.0)
+    assert bench.send("M600") == ["//action:paused"]
+    said = bench.wait(0.3)
+    assert "echo:Insert filament and send M108" in said
+    assert prompts(said) == ["end", "begin Nozzle Parked", "button Continue", "show"]
+    assert prompts(bench.send("M108") + bench.wait(0.3)) == PURGE
+    assert prompts(bench.send("M108") + bench.wait(0.3)) == []
+    assert prompts(bench.send("M876 S0") + bench.wait(0.3)) == PURGE
+    said = bench.send("M876 S1") + bench.wait(0.3)
+    assert prompts(said) == ["end", "end", "begin Resuming", "button Dismiss", "show"]
+    assert "//action:resumed" in said
+
+
+def test_who_lets_a_parked_nozzle_wait_must_reheat_it() -> None:
+    bench = Bench(speed=100.0)
+    assert prompts(bench.send("M125")) == ["end", "begin Pause", "button Dismiss", "show"]
+    assert prompts(bench.wait(0.6))[-4:] == ["end", "begin Heater Timeout", "button Reheat", "show"]
+    said = prompts(bench.send("M876 S0") + bench.wait(0.1))
+    assert said == ["end", "begin Reheating...", "show", "end", "begin Reheat Done", "button Continue", "show"]
+    assert prompts(bench.send("M108") + bench.wait(0.1)) == PURGE
 
 
 @pytest.mark.parametrize("emergency", [True, False])

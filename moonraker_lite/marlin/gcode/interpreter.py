@@ -85,6 +85,9 @@ class Interpreter:
         self.job_stops: Callable[[], bool] = lambda: False
         # Waits for something, and breaks off meanwhile what the firmware waits for.
         self.without_waits: Callable[[Awaitable[object]], Awaitable[None]] = _just_wait
+        # The firmware waits for whoever stands at the printer; takes RESUME or PAUSE that are meant for that.
+        self.user_waits: Callable[[], bool] = lambda: False
+        self.answer_user: Callable[[str], bool] = lambda command: False
         self._handlers: dict[str, Handler] = {"SET_GCODE_VARIABLE": self.macros.set_variable}
         self._active = 0
         # A macro of the file being printed runs; it is to be left.
@@ -128,6 +131,8 @@ class Interpreter:
             raise CommandError(f"A script has at most {MAX_SCRIPT} characters: upload a file and print that")
         commands = [command for line in _LINE_ENDS.split(script) if (command := parse(line)) is not None]
         if not commands:
+            return
+        if len(commands) == 1 and commands[0].name in ("PAUSE", "RESUME") and self.answer_user(commands[0].name):
             return
         try:
             if all(command.name in EMERGENCY or command.name in ALWAYS for command in commands):
@@ -189,14 +194,20 @@ class Interpreter:
     async def _take_turn(self, stack: AsyncExitStack, *, hurry: bool) -> None:
         """Wait for the turn. Whoever is in a hurry lets a macro of the print stop at its next line."""
         turn = stack.enter_async_context(self._turn.script())
-        if not (hurry and self._macro_of_job):
+        if not (hurry and (self._macro_of_job or self.user_waits())):
             await turn
             return
         self._leave = True
         try:
-            await self.without_waits(turn)
+            await self.without_waits(self._free(turn))
         finally:
             self._leave = False
+
+    async def _free(self, turn: Awaitable[None]) -> None:
+        """Wait for the turn and for a firmware that waits for nobody: then it answers questions again."""
+        await turn
+        if self.user_waits():
+            await self._line.send("M105")
 
     async def _run_all(self, commands: list[Command]) -> None:
         for command in commands:
