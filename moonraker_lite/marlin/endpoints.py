@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import msgspec
 
 from moonraker_lite import __version__
+from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.printer import Printer
 from moonraker_lite.marlin.requests import Params, RequestError, object_fields
 from moonraker_lite.marlin.server import DEFERRED, Client, Reply
@@ -19,6 +22,12 @@ from moonraker_lite.marlin.subscriptions import StatusFeed, Subscription
 
 # Frontends compare it with the Klipper they need at least (v0.12): the part before the dash must look like one.
 SOFTWARE_VERSION = f"v0.13.0-moonraker_lite-marlin-{__version__}"
+
+_LOGGER = logging.getLogger(__name__)
+
+# So long, in seconds, the answer to a pause, a resume or a cancel waits for what comes of it. What fails later is told
+# on the console.
+ANSWER_WITHIN = 0.5
 
 Endpoint = Callable[[Client, Params, Reply], object]
 
@@ -29,6 +38,8 @@ class Endpoints:
     def __init__(self, printer: Printer, *, log_file: Path | None, config_file: Path | None) -> None:
         self._printer = printer
         self._feed = StatusFeed(self._snapshot, printer.machine.clock)
+        # Pauses and the like that have been answered and are not granted yet.
+        self._wishes: set[asyncio.Task[dict[str, Any]]] = set()
         self._remote_methods: dict[str, tuple[Client, dict[str, Any]]] = {}
         printer.actions.remote = self._call_remote
         self._about = {
@@ -56,9 +67,9 @@ class Endpoints:
             "objects/list": lambda *_: {"objects": self._printer.objects.names()},
             "objects/query": self._query,
             "objects/subscribe": self._subscribe,
-            "pause_resume/cancel": lambda *_: self._run("CANCEL_PRINT"),
-            "pause_resume/pause": lambda *_: self._run("PAUSE"),
-            "pause_resume/resume": lambda *_: self._run("RESUME"),
+            "pause_resume/cancel": lambda *_: self._wish("CANCEL_PRINT"),
+            "pause_resume/pause": lambda *_: self._wish("PAUSE"),
+            "pause_resume/resume": lambda *_: self._wish("RESUME"),
             "bed_mesh/dump_mesh": lambda *_: self._printer.machine.mesh.dump(),
             "query_endstops/status": lambda *_: self._endstops(),
         }
@@ -76,6 +87,8 @@ class Endpoints:
                 del self._remote_methods[name]
 
     def close(self) -> None:
+        for work in self._wishes:
+            work.cancel()
         self._feed.close()
 
     def _snapshot(self, name: str, now: float) -> dict[str, Any] | None:
@@ -93,6 +106,19 @@ class Endpoints:
     async def _run(self, script: str) -> dict[str, Any]:
         await self._printer.interpreter.run_script(script)
         return {}
+
+    async def _wish(self, script: str) -> dict[str, Any]:
+        """Answer at once, even if a printer takes its time to come to a stand, or to heat up again."""
+        work = asyncio.create_task(self._run(script), name=script)
+        self._wishes.add(work)
+        work.add_done_callback(self._granted)
+        done, _ = await asyncio.wait([work], timeout=ANSWER_WITHIN)
+        return work.result() if done else {}
+
+    def _granted(self, work: asyncio.Task[dict[str, Any]]) -> None:
+        self._wishes.discard(work)
+        if not work.cancelled() and (error := work.exception()) and not isinstance(error, HostError):
+            _LOGGER.error("%s failed", work.get_name(), exc_info=error)
 
     async def _endstops(self) -> dict[str, str]:
         async with self._printer.turn.script():

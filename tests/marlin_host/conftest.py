@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonraker_lite.marlin import subscriptions
+from moonraker_lite.marlin import endpoints, subscriptions
 from moonraker_lite.marlin.endpoints import Endpoints
 from moonraker_lite.marlin.printer import Printer, PrinterOptions
 from moonraker_lite.marlin.server import ApiServer
@@ -102,6 +102,8 @@ MakeRig = Callable[..., Awaitable[Rig]]
 async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeRig]:
     """Make rigs. Status comes more often than in real life: most tests ask and would wait for the next tick."""
     monkeypatch.setattr(subscriptions, "INTERVAL", 0.02)
+    # And they want to know when a pause is done; a real client gets its answer at once.
+    monkeypatch.setattr(endpoints, "ANSWER_WITHIN", 60.0)
     rigs: list[Rig] = []
 
     async def make(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from moonraker_lite.marlin import endpoints
 from moonraker_lite.marlin.settings import PrinterSettings
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.plain_printer import PlainPrinter
@@ -95,3 +96,34 @@ async def test_pausing_within_an_excluded_object(make_rig: MakeRig) -> None:
     assert deeds[-1].start[:2] == (80.0, 80.0)
     assert sum(printer.fed.values()) == pytest.approx(2.0)
     assert not [deed for deed in deeds[:-1] if deed.fed > 0 and deed.end[:2] != deed.start[:2] and deed.end[0] != 30.0]
+
+
+async def test_the_endpoints_answer_at_once_and_twice(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the printer needs to come to a stand."""
+    rig = await make_rig(settings=PrinterSettings(pause_gcode=""))
+    monkeypatch.setattr(endpoints, "ANSWER_WITHIN", 0.05)
+    client = await rig.ready_client()
+    lines = [f"G1 X{index}" for index in range(60)]
+    rig.write("a.gcode", *lines)
+    mark = len(rig.line.sent)
+    rig.line.hold = True
+    await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
+    await rig.wait_until(lambda: bool(rig.line.waiting()))
+    for _ in range(2):
+        assert await client.result("pause_resume/pause") == {}
+        assert (await client.status("pause_resume"))["is_paused"]
+    assert (await client.status("print_stats"))["state"] == "printing"
+    rig.line.hold = False
+    rig.line._run()
+    await rig.wait_until(lambda: rig.printer.job.stats.state.value == "paused")
+    rig.line.hold = True
+    assert await client.result("pause_resume/resume") == {}
+    await rig.wait_until(lambda: rig.printer.job.printing)
+    for _ in range(2):
+        assert await client.result("pause_resume/cancel") == {}
+    assert rig.printer.job.stopping
+    rig.line.hold = False
+    rig.line._run()
+    assert await rig.job_ends() == "cancelled"
+    assert await client.result("pause_resume/cancel") == {}
+    assert rig.line.sent[mark:].count("M104 T0 S0") == 1
