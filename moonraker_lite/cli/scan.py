@@ -65,8 +65,8 @@ def _run(args: argparse.Namespace) -> int:
     complaints: list[str] = []
     with _folder_for_pictures(args.thumbnails, draw) as pictures:
         options = Options(args.slicers_dir, moves=args.moves, objects=args.objects, pictures=pictures)
-        if (trouble := prepare(options)) is not None:
-            print(trouble, file=sys.stderr)
+        if troubles := prepare(options):
+            print(*map(printable, troubles), sep="\n", file=sys.stderr)
             return 1
         paths = list(dict.fromkeys(expand(args.files, complaints.append)))
         scanned = _with_complaints(scan_all(paths, options, args.jobs), complaints)

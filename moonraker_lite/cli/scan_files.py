@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from moonraker_lite.gcode_metadata import Metadata, extract_ufp, is_gcode_name, scan
+from moonraker_lite.gcode_metadata import check_tables, is_gcode_name, load_tables, scan, scan_moves
+from moonraker_lite.gcode_metadata.computed import fields_of, merged
+from moonraker_lite.gcode_metadata.containers import ContainerError, kind_at, unpack
+from moonraker_lite.gcode_metadata.slicers import Tables
 
 MANY_FILES = 20
 """From here on a progress bar is drawn."""
@@ -41,14 +46,18 @@ class Scanned(NamedTuple):
     complaint: str | None = None
 
 
-def prepare(options: Options) -> str | None:
-    """Make ready what all scans need; a sentence when that fails."""
+def prepare(options: Options) -> list[str]:
+    """Make ready what all scans need; sentences when that fails."""
     if options.pictures is not None:
         try:
             options.pictures.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            return f"Pictures cannot be written to {options.pictures}: {error.strerror}."
-    return None
+            return [f"Pictures cannot be written to {options.pictures}: {error.strerror}."]
+    if options.slicers is not None:
+        if not options.slicers.is_dir():
+            return [f"There is no folder {options.slicers}."]
+        return check_tables(options.slicers)
+    return []
 
 
 def expand(arguments: Iterable[str], complain: Callable[[str], None]) -> Iterator[Path]:
@@ -114,31 +123,45 @@ def _in_processes(work: list[tuple[Path, Path | None]], options: Options, jobs: 
 def scan_one(path: Path, folder: Path | None, options: Options) -> Scanned:
     """Scan one file; `folder` takes its pictures."""
     try:
-        metadata = _scan_container(path, folder) if path.suffix.lower() == ".ufp" else scan(path, thumbs_dir=folder)
+        metadata = scan(path, thumbs_dir=folder, tables=_tables(options.slicers))
         facts: dict[str, Any] = msgspec.to_builtins(metadata)
-        if options.objects:
-            facts |= _objects(path)
+        if metadata.problem is None and (options.moves or options.objects):
+            with _as_text(path) as text:
+                if options.moves:
+                    facts = merged(facts, msgspec.to_builtins(fields_of(scan_moves(text))))
+                if options.objects:
+                    facts |= _objects(text)
     except FileNotFoundError:
         return Scanned(path, None, f"There is no file {path}.")
     except OSError as error:
         return Scanned(path, None, f"{path} cannot be read: {error.strerror or error}.")
-    except ValueError as error:
+    except ContainerError as error:
         return Scanned(path, None, f"{path}: {error}")
     if folder is not None:
         for thumbnail in facts.get("thumbnails", []):
             thumbnail["relative_path"] = str(folder / os.path.basename(thumbnail["relative_path"]))
-    return Scanned(path, facts)
+    return Scanned(path, facts, None if metadata.problem is None else f"{path}: {metadata.problem}")
 
 
-def _scan_container(path: Path, thumbs_dir: Path | None) -> Metadata:
+@cache
+def _tables(folder: Path | None) -> Tables | None:
+    return None if folder is None else load_tables(folder)
+
+
+@contextlib.contextmanager
+def _as_text(path: Path) -> Iterator[Path]:
+    """The file itself, or what a container holds."""
+    if kind_at(path) is None:
+        yield path
+        return
     with tempfile.TemporaryDirectory() as folder:
-        gcode = Path(folder) / f"{path.stem}.gcode"
-        pictures = thumbs_dir or Path(folder) / ".thumbs"
-        extract_ufp(path, gcode, pictures)
-        return scan(gcode, thumbs_dir=pictures)
+        text = Path(folder) / "print.gcode"
+        unpack(path, text)
+        yield text
 
 
 def _objects(path: Path) -> dict[str, Any]:
+    """What the labels say; nothing when the file has definitions, which the scan has read already."""
     from moonraker_lite.gcode_metadata.object_processing import find_objects
 
     found = find_objects(path)

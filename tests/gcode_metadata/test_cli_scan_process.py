@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,44 @@ def test_objects_of_labels(gcodes: Path) -> None:
     (gcodes / "a.gcode").write_text(";MESH:a\nG0 X1 Y1\nG1 X9 Y1 E1\nG1 X9 Y9 E2\n;MESH:NONMESH\n")
     [facts] = [json.loads(run("--objects", gcodes / "a.gcode").stdout)]
     assert facts["objects"] == [{"name": "a", "center": [19 / 3, 11 / 3], "polygon": [[1, 1], [9, 1], [9, 9]]}]
+
+
+def test_what_the_moves_say(gcodes: Path) -> None:
+    (gcodes / "a.gcode").write_text("G28\nG1 Z0.3\nG1 X1 Y1\nG1 X9 Y1 E1\nG1 Z0.6\nG1 X9 Y9 E2.5\n")
+    facts = json.loads(run("--moves", gcodes / "a.gcode").stdout)
+    assert facts["filament_total"] == 2.5
+    assert "filament_total" in facts["computed"]
+    assert "computed" not in json.loads(run(gcodes / "a.gcode").stdout)
+
+
+def test_tables_of_the_user(gcodes: Path, tmp_path: Path) -> None:
+    tables = tmp_path / "slicers.d"
+    assert run("--slicers-dir", tables, gcodes).stderr == f"There is no folder {tables}.\n"
+    tables.mkdir()
+    (tables / "mine.toml").write_text(
+        'name = "Mine"\nmarks = ["sliced by Mine"]\n[fields]\nlayer_count = {key = "sheets"}\n'
+    )
+    (gcodes / "a.gcode").write_text("; sliced by Mine 1.0\n; sheets = 12\nG28\n")
+    facts = json.loads(run("--slicers-dir", tables, "-j", "2", gcodes / "a.gcode").stdout)
+    assert (facts["slicer"], facts["layer_count"]) == ("Mine", 12)
+    (tables / "broken.toml").write_text("name = 1\n")
+    answer = run("--slicers-dir", tables, gcodes)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("broken.toml: ")
+    assert answer.stdout == ""
+
+
+def test_a_container_as_its_text(gcodes: Path) -> None:
+    text = "M83\n;MESH:a\nG0 X1 Y1 Z0.2\nG1 X9 Y1 E1\nG1 X9 Y9 E2\n;MESH:NONMESH\n"
+    with zipfile.ZipFile(gcodes / "a.ufp", "w") as archive:
+        archive.writestr("/3D/model.gcode", text)
+    facts = json.loads(run("--moves", "--objects", gcodes / "a.ufp").stdout)
+    assert (facts["filament_total"], facts["objects"][0]["name"]) == (3.0, "a")
+    (gcodes / "a.bgcode").write_bytes(b"GCDE")
+    answer = run("--json", gcodes / "a.bgcode")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"{gcodes / 'a.bgcode'}: ")
+    assert json.loads(answer.stdout)["problem"] in answer.stderr
 
 
 def test_pictures_of_files_of_one_name(gcodes: Path, tmp_path: Path) -> None:
