@@ -23,7 +23,7 @@ from moonraker_lite.gcode_metadata.model import (
 
 if TYPE_CHECKING:
     from moonraker_lite.gcode_metadata.containers import extract_ufp
-    from moonraker_lite.gcode_metadata.scan_moves import scan_moves
+    from moonraker_lite.gcode_metadata.moves_pass import scan_moves
     from moonraker_lite.gcode_metadata.scanner import scan
     from moonraker_lite.gcode_metadata.user_tables import check_tables, load_tables
 
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(user_tables, name)
     if name == "scan_moves":
-        from moonraker_lite.gcode_metadata.scan_moves import scan_moves
+        from moonraker_lite.gcode_metadata.moves_pass import scan_moves
 
         return scan_moves
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

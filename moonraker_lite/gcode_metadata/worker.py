@@ -167,7 +167,7 @@ class Worker:
 
     def _moves(self, request: Request) -> Answer:
         from moonraker_lite.gcode_metadata.computed import fields_of
-        from moonraker_lite.gcode_metadata.scan_moves import scan_moves
+        from moonraker_lite.gcode_metadata.moves_pass import scan_moves
 
         size = max(1, os.stat(request.path).st_size)
         return Answer(

@@ -166,3 +166,11 @@ def test_import_is_light() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_public_names_are_no_modules() -> None:
+    """A module of the name of a function would take its place as soon as somebody imports it."""
+    import moonraker_lite.gcode_metadata as package
+
+    modules = {path.stem for path in Path(package.__file__).parent.glob("*.py")}
+    assert not modules.intersection(package.__all__)

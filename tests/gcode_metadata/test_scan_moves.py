@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moonraker_lite.gcode_metadata import Box, motion
 from moonraker_lite.gcode_metadata.motion import MoveFacts
-from moonraker_lite.gcode_metadata.scan_moves import scan_moves, walk
+from moonraker_lite.gcode_metadata.moves_pass import scan_moves, walk
 from tests.gcode_metadata.slow_moves import Slow
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "gcode"

@@ -12,8 +12,8 @@ import msgspec
 
 from moonraker_lite.gcode_metadata import Metadata, scan
 from moonraker_lite.gcode_metadata.containers import ContainerError, kind_at, unpack
+from moonraker_lite.gcode_metadata.moves_pass import scan_moves
 from moonraker_lite.gcode_metadata.object_processing import process
-from moonraker_lite.gcode_metadata.scan_moves import scan_moves
 from tests.gcode_metadata.fuzzing.cases import Case
 
 MEMORY = 192 * 1024 * 1024
