@@ -123,7 +123,7 @@ def test_tables_of_the_user(gcodes: Path, tmp_path: Path) -> None:
     assert run("--slicers-dir", tables, gcodes).stderr == f"There is no folder {tables}.\n"
     tables.mkdir()
     (tables / "mine.toml").write_text(
-        'name = "Mine"\nmarks = ["sliced by Mine (.*)"]\n[fields]\nlayer_count = {key = "sheets"}\n'
+        'name = "Mine"\nmarks = ["sliced by Mine (.*)"]\n[fields]\nlayer_count = {key = "sheets", as = "integer"}\n'
     )
     (gcodes / "a.gcode").write_text("; sliced by Mine 1.0\n; sheets = 12\nG28\n")
     facts = json.loads(run("--slicers-dir", tables, "-j", "2", gcodes / "a.gcode").stdout)
