@@ -33,11 +33,15 @@ MAX_COMMENTS = 20_000
 MAX_REPEATS = 32
 """Values kept of one key: the first ones, and always the last."""
 
-LAYER_MARK = re.compile(
-    rb"\n[;(][ \t]*+(?:LAYER_CHANGE|CHANGE_LAYER|LAYER: ?0\b|BEGIN_LAYER_OBJECT|layer 1,|Layer 1\b|<layer>|layer:"
-    rb"|Slice 0,|; --- layer 0\b)"
+_MARKS = (
+    rb"(?:LAYER_CHANGE|CHANGE_LAYER|LAYER: ?0\b|BEGIN_LAYER_OBJECT|layer 1,|Layer 1\b|layer:|; --- layer 0\b"
+    rb"|<layer>|Slice 0,)"
 )
+LAYER_MARK = re.compile(rb"\n[;(][ \t]*+" + _MARKS)
 """How the slicers mark the first layer."""
+_LAYER_MARK = re.compile(rb";(?<=\n;)[ \t]*+" + _MARKS)
+_OLD_LAYER_MARK = re.compile(rb"\((?<=\n\()[ \t]*+" + _MARKS)
+"""The same, quicker to find."""
 
 _COMMAND = re.compile(rb"\n[MG]\d++\s[^\n]*+\n")
 _LAST_COMMAND = re.compile(rb"\n(?=[MG]\d++\s[^\n]*+\n)")
@@ -54,6 +58,7 @@ class Evidence:
     def __init__(self, windows: Windows, cut: Sequence[tuple[int, int]] = ()) -> None:
         self.windows = windows
         self.text = b"\n" + _without(windows.head, cut)
+        self._after_cut = cut[-1][1] if cut else 0
         self._comments: dict[bytes, list[bytes]] = {}
         self._kept: dict[Callable[[Evidence], object], Any] = {}
         self._read(_COMMENT, self.text)
@@ -105,21 +110,23 @@ class Evidence:
     @cached_property
     def start(self) -> bytes:
         """The text up to the first layer: header comments and start code."""
-        found = LAYER_MARK.search(self.text) or EXTRUDING_MOVE.search(self.text)
-        return self.text[: found.start() + 1] if found else self.text
+        if self.first_layer_at:
+            # What was cut out lies before the mark.
+            return self.text[: len(self.text) - len(self.windows.head) + self.first_layer_at + 1]
+        move = EXTRUDING_MOVE.search(self.text)
+        return self.text[: move.start() + 1] if move else self.text
 
     @cached_property
     def first_layer_at(self) -> int:
         """Where the mark of the first layer stands in the head; 0 without one."""
-        found = LAYER_MARK.search(self.windows.head)
-        return found.start() if found else 0
+        found = _layer_mark(self.windows.head, self._after_cut)
+        return found.start() - 1 if found else 0
 
     @cached_property
     def first_layer(self) -> bytes:
-        """The head and a little more than its first layer begins with: what marks each layer stands here."""
-        head = self.windows.head
-        first = EXTRUDING_MOVE.search(head, self.first_layer_at)
-        return head if first is None else head[: first.end() + START_MARGIN]
+        """The text up to a little more than its first layer begins with: what marks each layer stands here."""
+        first = EXTRUDING_MOVE.search(self.text, len(self.start) - 1)
+        return self.text if first is None else self.text[: first.end() + START_MARGIN]
 
     @cached_property
     def used_tools(self) -> tuple[int, ...]:
@@ -168,6 +175,10 @@ class Evidence:
                 values.append(value)
             else:
                 values[-1] = value
+
+
+def _layer_mark(text: bytes, start: int) -> re.Match[bytes] | None:
+    return _LAYER_MARK.search(text, start) or _OLD_LAYER_MARK.search(text, start)
 
 
 def _without(data: bytes, cut: Sequence[tuple[int, int]]) -> bytes:

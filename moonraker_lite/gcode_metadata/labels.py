@@ -123,13 +123,15 @@ class Labelled(msgspec.Struct, frozen=True):
         nameless: list[PrintObject] | None = None
         for style in map(_STYLES.__getitem__, self.styles):
             # Firmware is told the names before the first layer. The other labels may follow a skirt.
-            text = evidence.first_layer if style.name == "M486" else windows.head
-            if not any(needle in text for needle in style.needles):
+            text = evidence.first_layer if style.name == "M486" else evidence.text
+            # A whole file is searched only once.
+            looks = style.name == "M486" or not windows.whole
+            if looks and not any(needle in text for needle in style.needles):
                 continue
             lines = _lines_of(style)
             whole = windows.small
             names = _Names()
-            for data in (windows.head, windows.tail) if whole is None else (whole,):
+            for data in (evidence.text, windows.tail) if whole is None else (whole,):
                 for found in islice(lines.finditer(data), MAX_LABELS):
                     if (label := style.read(found[1].rstrip())) is not None:
                         names.add(label)
@@ -170,7 +172,11 @@ class _Names:
 
 @cache
 def _lines_of(style: Style) -> re.Pattern[bytes]:
-    return re.compile(rb"\n((?:" + (style.lines if style.name == "M486" else style.opening) + rb")[^\n]*)")
+    form = style.lines if style.name == "M486" else style.opening
+    if form.startswith(b";"):
+        # A search for one byte, with the line break looked at afterwards, is much the fastest.
+        return re.compile(rb"(;(?<=\n;)" + form[1:] + rb"[^\n]*)")
+    return re.compile(rb"\n((?:" + form + rb")[^\n]*)")
 
 
 def outline_box(objects: list[PrintObject] | None) -> Box | None:

@@ -15,7 +15,7 @@ from moonraker_lite.gcode_metadata.evidence import Evidence
 
 _NUMBERED = re.compile(rb"\n[;(]++[ \t-]*+(?:layer|slice)[ :#=]*+(\d{1,6})\b(?!\.)", re.IGNORECASE)
 """`;LAYER:12`, `; layer 12, Z = 3.1`, `;; --- layer 12 (0.2 @ 2.4)`, `(Slice 12, 1 Extruder)`."""
-_LAYER_AND_HEIGHT = re.compile(rb"\n;Z:(\d++(?:\.\d*+)?+|\.\d++)\r?\n;HEIGHT:(\d++(?:\.\d*+)?+|\.\d++)")
+_LAYER_AND_HEIGHT = re.compile(rb";Z:(?<=\n;Z:)(\d++(?:\.\d*+)?+|\.\d++)\r?\n;HEIGHT:(\d++(?:\.\d*+)?+|\.\d++)")
 _TOLERANCE = 1e-3
 _REACH = 16 * 1024
 """The last mark is looked for in so much of the tail first."""
@@ -61,7 +61,7 @@ def evenly_spaced(evidence: Evidence) -> int | None:
     windows = evidence.windows
     if b"\n;Z:" not in evidence.first_layer:
         return None
-    low = _marks(windows.head)
+    low = _marks(evidence.text)
     high = _marks(windows.tail)
     if not low or not high or any(abs(height - spacing) > _TOLERANCE for _, height in low[1:] + high):
         return None

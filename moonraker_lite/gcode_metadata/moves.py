@@ -21,7 +21,7 @@ _MOVE_TO_Z = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(]*+\Z")
 """What stands before the Z word of a move."""
 _PLANE_MOVE = re.compile(rb"\n[Gg]0?[0-3][ \t][^\n;(XY]*+[XY]-?[\d.]")
 _LAYER_Z = re.compile(rb";Z:(?<=\n;Z:)(\d++(?:\.\d*+)?+|\.\d++)")
-_TOOL = re.compile(rb"\nT(\d{1,2}+)(?=[\s;])")
+_TOOL = re.compile(rb"T(?<=\nT)(\d{1,2}+)(?=[\s;])")
 _FIRST_COMMAND = re.compile(rb"\n[A-Za-z_]")
 _TEMPERATURE = re.compile(rb"\n(M104|M109|M140|M190|M141|M191|M568|G10)(?=[ \t])([^\n;]*+)")
 _HEATER = re.compile(rb"\nSET_HEATER_TEMPERATURE[ \t]([^\n;]*+)", re.IGNORECASE)
@@ -55,7 +55,7 @@ MAX_CANDIDATES = 32
 def layer_change_height(evidence: Evidence) -> float | None:
     """The highest `;Z:` that PrusaSlicer and its kin write at a layer change."""
     tail = evidence.windows.tail
-    if b";Z:" not in tail:
+    if b";Z:" not in evidence.first_layer:
         return None
     return max((height for height in map(fields.number, _LAYER_Z.findall(tail)) if height is not None), default=None)
 
@@ -78,8 +78,19 @@ def first_layer_height(evidence: Evidence) -> float | None:
     mark = evidence.first_layer_at
     if not mark:
         return _lowest_printed(data)
-    for height, begin, limit in _heights(data, mark):
-        if height > 0 and EXTRUDING_MOVE.search(data, begin, limit):
+    relative = False
+    move = None
+    for event in _HEIGHT_EVENT.finditer(data, mark):
+        if event[1]:
+            relative = event[1] == b"1"
+            continue
+        if move is None or move.start() < event.start():
+            move = EXTRUDING_MOVE.search(data, event.start())
+            if move is None:
+                return None
+        height = None if relative else fields.number(event[2])
+        # Filament must be fed before the next change of height.
+        if height and 0 < height <= MAX_PLAUSIBLE_Z and not _HEIGHT_EVENT.search(data, event.end(), move.start() + 1):
             return height
     return None
 
@@ -150,14 +161,15 @@ def _highest_printed(data: bytes, start: int) -> float | None:
     # The Z word may stand in the last move itself.
     limit = data.find(b"\n", last.end())
     limit = len(data) if limit < 0 else limit
-    heights = _spellings(data, max(start, limit - DENSE_REACH), limit)
-    if sum(map(len, heights.values())) < DENSE_WORDS:
-        heights = _spellings(data, start, limit)
     here = _height_at(data, limit)
-    higher = sorted((height for height in heights if here is None or height > here), reverse=True)
+    words = _z_words(data, start, limit, max(start, limit - DENSE_REACH), limit)
+    higher = _spellings(words, -MAX_PLAUSIBLE_Z if here is None else here, MAX_PLAUSIBLE_Z)
     if len(higher) > MAX_CANDIDATES:
         return max(_printed(data, start), default=None)
-    return next((height for height in higher if _is_printed(data, heights[height], start, limit)), here)
+    for height in sorted(higher, reverse=True):
+        if _is_printed(data, higher[height], start, limit):
+            return height
+    return here
 
 
 def _lowest_printed(data: bytes) -> float | None:
@@ -166,14 +178,31 @@ def _lowest_printed(data: bytes) -> float | None:
         return None
     limit = data.find(b"\n", first.end())
     limit = len(data) if limit < 0 else limit
-    heights = _spellings(data, 0, limit + DENSE_REACH)
-    if sum(map(len, heights.values())) < DENSE_WORDS:
-        heights = _spellings(data, 0, len(data))
-    here = _height_at(data, limit)
-    lower = sorted(height for height in heights if height > 0 and (not here or height < here))
+    here = _height_at(data, limit) or None
+    words = _z_words(data, 0, len(data), 0, limit + DENSE_REACH)
+    lower = _spellings(words, 0, MAX_PLAUSIBLE_Z if here is None else here)
     if len(lower) > MAX_CANDIDATES:
         return min((height for height in _printed(data, 0) if height > 0), default=None)
-    return next((height for height in lower if _is_printed(data, heights[height], 0, len(data))), here or None)
+    for height in sorted(lower):
+        if _is_printed(data, lower[height], 0, len(data)):
+            return height
+    return here
+
+
+def _z_words(data: bytes, start: int, limit: int, near_start: int, near_limit: int) -> set[bytes]:
+    """The numbers behind Z: of the part nearby, and of all where there are few."""
+    words = set(_Z_WORD.findall(data, near_start, near_limit))
+    return words if len(words) > DENSE_WORDS else set(_Z_WORD.findall(data, start, limit))
+
+
+def _spellings(words: set[bytes], above: float, below: float) -> dict[float, set[bytes]]:
+    """The heights between two bounds, each with the ways in which it is written."""
+    result: dict[float, set[bytes]] = {}
+    for word in words:
+        height = float(word)
+        if above < height < below:
+            result.setdefault(height, set()).add(word)
+    return result
 
 
 def _height_at(data: bytes, limit: int) -> float | None:
@@ -192,16 +221,6 @@ def _height_at(data: bytes, limit: int) -> float | None:
                 return None
             return height
     return None
-
-
-def _spellings(data: bytes, start: int, limit: int) -> dict[float, set[bytes]]:
-    """The heights that are named, each with the ways in which it is written."""
-    result: dict[float, set[bytes]] = {}
-    for spelling in set(_Z_WORD.findall(data, start, limit)):
-        height = fields.number(spelling)
-        if height is not None and abs(height) <= MAX_PLAUSIBLE_Z:
-            result.setdefault(height, set()).add(spelling)
-    return result
 
 
 def _is_printed(data: bytes, spellings: set[bytes], start: int, limit: int) -> bool:

@@ -33,9 +33,13 @@ _PLATES = {
     b"Engineering Plate": "eng_plate_temp_initial_layer",
     b"High Temp Plate": "hot_plate_temp_initial_layer",
     b"Smooth PEI Plate": "hot_plate_temp_initial_layer",
+    b"Smooth PEI Plate / High Temp Plate": "hot_plate_temp_initial_layer",
+    b"Smooth High Temp Plate": "hot_plate_temp_initial_layer",
+    b"PEI Plate": "hot_plate_temp_initial_layer",
     b"Textured PEI Plate": "textured_plate_temp_initial_layer",
     b"Textured Cool Plate": "textured_cool_plate_temp_initial_layer",
     b"Supertack Plate": "supertack_plate_temp_initial_layer",
+    b"Bambu Cool Plate SuperTack": "supertack_plate_temp_initial_layer",
     b"Cool Plate (SuperTack)": "supertack_plate_temp_initial_layer",
 }
 

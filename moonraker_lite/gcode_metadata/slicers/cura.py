@@ -27,7 +27,7 @@ from moonraker_lite.gcode_metadata.model import Box
 from moonraker_lite.gcode_metadata.rules import BoxOf, Comment, Numbered, Reader, Slicer, Table
 
 _SETTINGS = re.compile(rb"\n;SETTING_3 ([^\r\n]*+)")
-_FIRST_ELAPSED = re.compile(rb"\n;TIME_ELAPSED:(\d++(?:\.\d*+)?+)")
+_FIRST_ELAPSED = re.compile(rb"\n;TIME_ELAPSED:(\d++(?:\.\d*+)?+)\r?\n;LAYER:1\b")
 MAX_SETTINGS = 64 * 1024
 
 

@@ -25,6 +25,7 @@ def _setpoint(evidence: Evidence, *, bed: bool) -> float | None:
     """
     counts = _list(evidence, "temperaturesetpointcount")
     flags = _list(evidence, "temperatureheatedbed")
+    counts = counts or [1.0] * len(flags)
     tools = _list(evidence, "temperaturenumber")
     setpoints = _list(evidence, "temperaturesetpointtemperatures")
     position = 0

@@ -20,6 +20,7 @@ from moonraker_lite.gcode_metadata.fields import (
     number,
     numbers,
     percent,
+    seconds_or_duration,
     some_numbers,
     some_text,
     switch,
@@ -50,9 +51,14 @@ def _lengths(evidence: Evidence) -> list[float] | None:
     return found[:MAX_ITEMS] or None
 
 
-def _some_duration(value: bytes) -> int | None:
-    """A duration of at least a second: less is a slicer's mistake."""
-    return duration(value) or None
+def _some_duration(value: bytes) -> int | float | None:
+    """Some versions of OrcaSlicer state a fraction of a second, or nothing, for the first layer."""
+    return duration(value) or seconds_or_duration(value) or None
+
+
+def _one_length(value: bytes) -> list[float] | None:
+    length = metres(value)
+    return None if length is None else [length]
 
 
 COMMENTS: Table = {
@@ -94,7 +100,7 @@ COMMENTS: Table = {
         layers.Marks(b";BEFORE_LAYER_CHANGE"),
         layers.evenly_spaced,
     ),
-    "filament_lengths": (Comment("filament used [mm]", numbers), _lengths),
+    "filament_lengths": (Comment("filament used [mm]", numbers), _lengths, Comment("filament_length_m", _one_length)),
     "filament_cost": (Comment("total filament cost", number), Comment("filament cost", total)),
     "filament_diameters": (Comment("filament_diameter", some_numbers),),
     "filament_densities": (Comment("filament_density", some_numbers),),
