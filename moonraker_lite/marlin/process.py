@@ -72,7 +72,7 @@ async def serve(options: argparse.Namespace) -> None:
     if options.virtual:
         from moonraker_lite.marlin.virtual import VirtualPrinter
 
-        virtual = VirtualPrinter(speed=options.speed, faults=options.faults)
+        virtual = VirtualPrinter(speed=options.speed, faults=options.faults, firmware=options.firmware)
         await virtual.start()
     server = ApiServer(
         options.socket,

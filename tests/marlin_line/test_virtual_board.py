@@ -99,6 +99,7 @@ def test_information_commands_as_recorded() -> None:
         *("M105", "M114", "M119", "M220", "M220 S150", "M221", "M221 S95", "M118 A1 plain", "M118 E1 echo text"),
         *("M118 P0 //action:notification custom", "M420", "M851", "M206", "M211", "M412", "M301", "M304", "M92"),
         *("M203", "M204", "M205", "M900", "M999", "M110", "M113", "M290", "M290 Z0.05", "M400", "M82", "M83", "G90"),
+        *("M503", "M207", "M31", "T1", "M141 S10", "M593", "M906", "M106 S255 P1"),
         *("M413", "M360", "M16 SimPrinter", "G92 E0", "M106 S127", "M107", "M73"),
     }
     bench = Bench()

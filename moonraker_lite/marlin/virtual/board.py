@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from moonraker_lite.marlin.virtual import reports
 from moonraker_lite.marlin.virtual.faults import Faults
 from moonraker_lite.marlin.virtual.motion import Motion
+from moonraker_lite.marlin.virtual.personality import MARLIN_2_1, MeshKind, Personality
 from moonraker_lite.marlin.virtual.receiver import Command, Receiver
 from moonraker_lite.marlin.virtual.thermal import Heater
 from moonraker_lite.marlin.virtual.words import command_of, parse_words
@@ -28,7 +29,7 @@ Handler = Callable[["Board", bytes], Run]
 
 
 class Board:
-    """One Marlin board with one hotend, a bed, a fan and a probe."""
+    """One Marlin board with hotends, a bed, fans and a probe, as its personality has them."""
 
     def __init__(
         self,
@@ -43,19 +44,25 @@ class Board:
         ring: int = 128,
         on_executed: Callable[[str], None] | None = None,
         keep: int = 1000,
+        personality: Personality = MARLIN_2_1,
     ) -> None:
+        self.who = personality
         self.faults = faults
         self.now = 0.0
         """The time of the last call from outside."""
         self._handlers = handlers
-        self.advanced_ok = advanced_ok
-        self.emergency_parser = emergency_parser
+        self.advanced_ok = advanced_ok and personality.advanced_ok
+        self.emergency_parser = emergency_parser = emergency_parser and personality.emergency_parser
         self.keepalive_default = KEEPALIVE if keepalive else 0.0
         self.sends_wait = sends_wait
         self.receiver = Receiver(size=ring, emergency_parser=emergency_parser)
-        self.motion = Motion(speed)
-        self.hotend = Heater(rate=5.0, cooling=90.0, maximum=260.0, speed=speed)
+        self.motion = Motion(speed, personality.bed)
+        self.hotends = [Heater(rate=5.0, cooling=90.0, maximum=260.0, speed=speed) for _ in range(personality.hotends)]
         self.bed = Heater(rate=1.0, cooling=400.0, maximum=115.0, speed=speed)
+        self.chamber = Heater(rate=0.5, cooling=900.0, maximum=70.0, speed=speed) if personality.chamber else None
+        self.eeprom = {name: dict(words) for name, words in personality.settings.items()}
+        """What M500 has stored: it outlives a reset."""
+        self.filament_present = True
         self.executed: deque[bytes] = deque(maxlen=keep)
         self.executed_count = 0
         self._on_executed = on_executed
@@ -68,8 +75,14 @@ class Board:
 
     def _power_on_values(self) -> None:
         """Everything that a reset sets back."""
-        self.values = {name: dict(words) for name, words in reports.DEFAULTS.items()}
-        self.fan = 0
+        self.values = {name: dict(words) for name, words in self.eeprom.items()}
+        self.tool = 0
+        self.fans = [0] * self.who.fans
+        self.print_began: float | None = None
+        """When the print job timer (M75) was started."""
+        self.mesh_slot = -1
+        self.mesh_active = False
+        """Prusa's is lost in a reset."""
         self.cold_extrusion = False
         self.keepalive = self.keepalive_default
         self.debug = 0
@@ -100,8 +113,8 @@ class Board:
         self._held = b""
         self.receiver.reset()
         self.motion.reset()
-        self.hotend.reset(now)
-        self.bed.reset(now)
+        for heater in self.heaters:
+            heater.reset(now)
         self._power_on_values()
         self._boots_until = now + BOOT_SECONDS
         self._wait_at = now + 1.0
@@ -192,22 +205,42 @@ class Board:
             line = self.faults.outgoing(line)
         self._out.append(line)
 
+    def unknown(self, text: bytes) -> None:
+        """What is said to a command that the firmware was built without."""
+        self.say(b'echo:Unknown command: "%b"\n' % text.rstrip())
+
     def say_all(self, lines: Iterable[bytes]) -> None:
         """Several reply lines."""
         for line in lines:
             self.say(line)
 
+    @property
+    def hotend(self) -> Heater:
+        """That of the active tool."""
+        return self.hotends[self.tool]
+
+    @property
+    def heaters(self) -> list[Heater]:
+        return [*self.hotends, self.bed, *([self.chamber] if self.chamber else [])]
+
     def temperatures(self, now: float) -> bytes:
-        """`T:21.05 /0.00 B:21.17 /0.00 @:0 B@:0`."""
-        hotend, bed = self.hotend, self.bed
-        return (
-            f"T:{hotend.temperature(now):.2f} /{hotend.target:.2f} B:{bed.temperature(now):.2f} /{bed.target:.2f} "
-            f"@:{hotend.power(now)} B@:{bed.power(now)}"
-        ).encode()
+        """`T:21.05 /0.00 B:21.17 /0.00 @:0 B@:0`, with more hotends `T0:`, `T1:`, `@0:`, `@1:`; `C:` for a chamber."""
+        several = len(self.hotends) > 1 or self.who.mesh is MeshKind.PRUSA
+        named = [("", self.hotend), ("B", self.bed), *([("C", self.chamber)] if self.chamber else [])]
+        hotends = [(str(index), hotend) for index, hotend in enumerate(self.hotends)] if several else []
+        parts = [
+            f"{name if name.isalpha() else f'T{name}'}:{heater.temperature(now):.2f} /{heater.target:.2f}"
+            for name, heater in (*named, *hotends)
+        ]
+        parts += [f"{name}@:{heater.power(now)}" for name, heater in named]
+        if len(self.hotends) > 1:
+            parts += [f"@{name}:{heater.power(now)}" for name, heater in hotends]
+        parts += [f"{letter}:{degrees:.1f}" for letter, degrees in self.who.extra_sensors]
+        return " ".join(parts).encode()
 
     def say_position(self) -> None:
         """The planned position, as M114 and several commands print it."""
-        self.say(self.motion.report(self.values["M92"]))
+        self.say(self.motion.report(self.values["M92"], in_mm=self.who.mesh is MeshKind.PRUSA))
 
     def report_temperatures(self, every: float) -> None:
         """M155."""
@@ -258,7 +291,7 @@ class Board:
         name, rest = command_of(text)
         handler = self._handlers.get(name)
         if handler is None:
-            self.say(b'echo:Unknown command: "%b"\n' % text)
+            self.unknown(text)
             if command.number is not None:
                 # Without number and checksum it is the rest of a damaged line.
                 self._count(text, now)

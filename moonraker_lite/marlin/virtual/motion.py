@@ -6,16 +6,16 @@ import math
 from collections import deque
 
 PLANNER_BLOCKS = 15
-BED = 200.0
 AXES = ("X", "Y", "Z", "E")
-LIMITS = {"X": (0.0, BED), "Y": (0.0, BED), "Z": (0.0, BED)}
 
 
 class Motion:
     """Position, modes, and the planner as a queue of the times at which its blocks end. Real time throughout."""
 
-    def __init__(self, speed: float) -> None:
+    def __init__(self, speed: float, bed: tuple[float, float, float] = (200.0, 200.0, 200.0)) -> None:
+        """`bed`: how far X, Y and Z reach, in mm."""
         self._speed = speed
+        self.reach = dict(zip("XYZ", bed, strict=True))
         self.ends: deque[float] = deque()
         self.reset()
 
@@ -71,8 +71,7 @@ class Motion:
             else:
                 after = before + value if self.relative else value
                 if self.soft_endstops and axis in self.homed:
-                    low, high = LIMITS[axis]
-                    after = min(max(after, low), high)
+                    after = min(max(after, 0.0), self.reach[axis])
             position[axis] = after
             if self._speed:
                 distance += (after - before) ** 2
@@ -108,8 +107,10 @@ class Motion:
             if axis in self.position and value is not None:
                 self.position[axis] = value
 
-    def report(self, steps: dict[str, float]) -> bytes:
-        """`X:0.00 Y:0.00 Z:5.00 E:0.00 Count X:0 Y:0 Z:2000`; `steps` per mm by axis."""
+    def report(self, steps: dict[str, float], *, in_mm: bool = False) -> bytes:
+        """`X:0.00 Y:0.00 Z:5.00 E:0.00 Count X:0 Y:0 Z:2000`; `steps` per mm by axis. `in_mm`: Prusa counts those."""
         place = " ".join(f"{axis}:{self.position[axis]:.2f}" for axis in AXES)
+        if in_mm:
+            return f"{place} Count {place.replace(':', ': ', 1)}\n".encode()
         count = " ".join(f"{axis}:{round(self.position[axis] * steps[axis])}" for axis in ("X", "Y", "Z"))
         return f"{place} Count {count}\n".encode()

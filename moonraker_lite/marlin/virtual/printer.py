@@ -12,6 +12,7 @@ from collections.abc import Callable
 from moonraker_lite.marlin.virtual.board import Board
 from moonraker_lite.marlin.virtual.commands import HANDLERS
 from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults
+from moonraker_lite.marlin.virtual.personality import personality_of
 
 MAX_UNREAD = 64 * 1024
 _READ_SIZE = 4096
@@ -43,10 +44,12 @@ class VirtualPrinter:
         emergency_parser: bool = True,
         keepalive: bool = True,
         sends_wait: bool = False,
+        firmware: str = "",
     ) -> None:
         """`speed`: 1 = real time, 20 = twenty times faster, 0 = as fast as the line allows. `faults`: for example
         `seed=1,corrupt=0.05,lose_ok=0.01`; ValueError names what is wrong with it. `link_path`: a symbolic link to the
-        pty, replaced if it exists. `keep`: how many executed commands are remembered."""
+        pty, replaced if it exists. `keep`: how many executed commands are remembered.
+        `firmware`: the one it plays, see `personality.PERSONALITIES`."""
         if speed < 0.0:
             raise ValueError(f"The speed must not be negative: {speed:g}")
         plan = FaultPlan.parse(faults)
@@ -60,6 +63,7 @@ class VirtualPrinter:
             sends_wait=sends_wait,
             on_executed=on_executed,
             keep=keep,
+            personality=personality_of(firmware),
         )
         self.path = ""
         """The pty's path, or `link_path` where one was given. Valid after `start`."""

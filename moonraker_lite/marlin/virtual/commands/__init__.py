@@ -1,6 +1,8 @@
 """The commands of the virtual Marlin, one small function each."""
 
-from moonraker_lite.marlin.virtual.commands import heat, moves, pause, settings, talk
+from moonraker_lite.marlin.virtual.commands import heat, levelling, moves, pause, settings, talk, tools
 
-HANDLERS = {**moves.TABLE, **heat.TABLE, **settings.TABLE, **talk.TABLE, **pause.TABLE}
+_GROUPS = (moves, heat, levelling, settings, talk, pause, tools)
+
+HANDLERS = {name: handler for group in _GROUPS for name, handler in group.TABLE.items()}
 """By command word."""

@@ -27,11 +27,23 @@ def temperature_reports(board: Board, rest: bytes) -> Run:
     return None
 
 
+def _hotend(board: Board, rest: bytes) -> Heater | None:
+    """That of T, else the active one; None (said by the firmware as well) where there is none of that number."""
+    index = parse_words(rest).get("T")
+    if index is None:
+        return board.hotend
+    if 0.0 <= index < len(board.hotends):
+        return board.hotends[int(index)]
+    board.say(b"echo:M104 Invalid extruder %d\n" % int(index))
+    return None
+
+
 @enter(TABLE, "M104")
 def heat_hotend(board: Board, rest: bytes) -> Run:
     target = parse_words(rest).get("S")
-    if target is not None:
-        board.hotend.set_target(target, board.now)
+    hotend = _hotend(board, rest)
+    if target is not None and hotend is not None:
+        hotend.set_target(target, board.now)
     return None
 
 
@@ -52,9 +64,33 @@ def _bed_target(board: Board, target: float) -> None:
 @enter(TABLE, "M109")
 def wait_for_hotend(board: Board, rest: bytes) -> Run:
     target, cooling = _wait_target(rest)
+    hotend = _hotend(board, rest)
+    if hotend is None:
+        return None
     if target is not None:
-        board.hotend.set_target(target, board.now)
-    return _wait_for(board, board.hotend, cooling=cooling)
+        hotend.set_target(target, board.now)
+    return _wait_for(board, hotend, cooling=cooling)
+
+
+@enter(TABLE, "M141")
+def heat_chamber(board: Board, rest: bytes) -> Run:
+    target = parse_words(rest).get("S")
+    if board.chamber is None:
+        board.unknown(b"M141 " + rest)
+    elif target is not None:
+        board.chamber.set_target(target, board.now)
+    return None
+
+
+@enter(TABLE, "M191")
+def wait_for_chamber(board: Board, rest: bytes) -> Run:
+    target, cooling = _wait_target(rest)
+    if board.chamber is None:
+        board.unknown(b"M191 " + rest)
+        return None
+    if target is not None:
+        board.chamber.set_target(target, board.now)
+    return _wait_for(board, board.chamber, cooling=cooling)
 
 
 @enter(TABLE, "M190")
@@ -92,15 +128,20 @@ def _wait_for(board: Board, heater: Heater, *, cooling: bool) -> Iterator[float]
 @enter(TABLE, "M106")
 def fan_on(board: Board, rest: bytes) -> Run:
     words = parse_words(rest)
-    if not words.get("P"):
-        speed = words.get("S")
-        board.fan = min(int(speed), 255) if speed is not None else 255
-        board.say(b"M106 P0 S%d\n" % board.fan)
+    speed = words.get("S")
+    _set_fan(board, words, min(int(speed), 255) if speed is not None else 255)
     return None
 
 
 @enter(TABLE, "M107")
 def fan_off(board: Board, rest: bytes) -> Run:
-    board.fan = 0
-    board.say(b"M106 P0 S0\n")
+    _set_fan(board, parse_words(rest), 0)
     return None
+
+
+def _set_fan(board: Board, words: dict[str, float | None], speed: int) -> None:
+    """Nothing is said of a fan that is not there."""
+    index = int(words.get("P") or 0.0)
+    if 0 <= index < len(board.fans):
+        board.fans[index] = speed
+        board.say(b"M106 P%d S%d\n" % (index, speed))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from moonraker_lite.marlin.virtual import reports
 from moonraker_lite.marlin.virtual.board import Board, Run
 from moonraker_lite.marlin.virtual.commands.table import Table, dwell, enter, finish_moves
 from moonraker_lite.marlin.virtual.words import parse_words
@@ -75,37 +74,11 @@ def _home(board: Board, axes: list[str]) -> Iterator[float]:
         position[axis] = 0.0
         board.motion.homed.add(axis)
     if "Z" in axes:
-        position["X"] = position["Y"] = 100.0
+        position["X"], position["Y"] = (board.motion.reach[axis] / 2 for axis in "XY")
     else:
         position["Z"] = 5.0
-    board.values["M420"]["S"] = 0.0
-    board.say_position()
-
-
-@enter(TABLE, "G29")
-def probe_mesh(board: Board, rest: bytes) -> Run:
-    if not board.motion.homed.issuperset("XYZ"):
-        board.say(b"echo:Home XYZ First\r\n")
-        board.say(b"//action:notification Home XYZ First\r\n")
-        return None
-    return _probe_mesh(board, verbose=(parse_words(rest).get("V") or 0.0) >= 4.0)
-
-
-def _probe_mesh(board: Board, *, verbose: bool) -> Iterator[float]:
-    yield from finish_moves(board)
-    if verbose:
-        board.say(b"G29 Auto Bed Leveling\n")
-    for point in range(25):
-        if verbose:
-            board.say(b"Probing mesh point %d/25.\n" % (point + 1))
-        yield from dwell(board, PROBE_SECONDS)
-        row, column = divmod(point, 5)
-        if verbose:
-            place = f"Bed X: {20 + 40 * column:.2f} Y: {20 + 40 * row:.2f} Z: {reports.mesh_value(column, row):.2f}\n"
-            board.say(place.encode())
-    board.motion.position.update({"X": 180.0, "Y": 180.0, "Z": 4.91})
-    board.values["M420"]["S"] = 1.0
-    board.say_all(reports.mesh())
+    if "M420" in board.values:
+        board.values["M420"]["S"] = 0.0
     board.say_position()
 
 
@@ -191,5 +164,6 @@ def endstops(board: Board, rest: bytes) -> Run:
     for axis in "xyz":
         triggered = axis.upper() in board.motion.homed and board.motion.position[axis.upper()] <= 0.0
         board.say(b"%b_min: %b\n" % (axis.encode(), b"TRIGGERED" if triggered else b"open"))
-    board.say(b"filament: TRIGGERED\n")
+    if board.who.runout:
+        board.say(b"filament: %b\n" % (b"TRIGGERED" if board.filament_present else b"open"))
     return None

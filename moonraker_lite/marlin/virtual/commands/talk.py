@@ -12,7 +12,7 @@ TABLE: Table = {}
 
 @enter(TABLE, "M115")
 def firmware(board: Board, rest: bytes) -> Run:
-    board.say_all(reports.firmware(emergency_parser=board.emergency_parser))
+    board.say_all(reports.firmware(board.who, emergency_parser=board.emergency_parser))
     return None
 
 
@@ -60,10 +60,32 @@ def progress(board: Board, rest: bytes) -> Run:
     return None
 
 
+@enter(TABLE, "M75")
+def start_timer(board: Board, rest: bytes) -> Run:
+    if board.print_began is None:
+        board.print_began = board.now
+    return None
+
+
+@enter(TABLE, "M77")
+def stop_timer(board: Board, rest: bytes) -> Run:
+    board.print_began = None
+    return None
+
+
+@enter(TABLE, "M31")
+def print_time(board: Board, rest: bytes) -> Run:
+    seconds = 0 if board.print_began is None else int(board.now - board.print_began)
+    parts = [(seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    time = " ".join(f"{amount}{unit}" for amount, unit in parts if amount or unit == "s")
+    board.say(f"//action:notification {time}\r\n".encode())
+    board.say(f"echo:Print time: {time}\n".encode())
+    return None
+
+
 @enter(
     TABLE,
-    *("G10", "G11", "G17", "G21", "M17", "M75", "M77", "M108", "M111", "M117", "M149", "M200", "M207", "M208"),
-    *("M209", "M486", "M603", "M876", "T0"),
+    *("G10", "G11", "G17", "G21", "M17", "M108", "M111", "M117", "M149", "M486", "M876"),
 )
 def silent(board: Board, rest: bytes) -> Run:
     return None

@@ -1,0 +1,64 @@
+"""The mesh of the virtual bed, in the tables of each kind of levelling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from moonraker_lite.marlin.virtual.personality import MeshKind
+
+POINTS = 5
+MARGIN = 20.0
+UBL_MARGIN = 1.0
+
+
+def height(column: int, row: int) -> float:
+    """Height of the virtual bed at a point of its 5 x 5 mesh, in mm."""
+    return 0.15 * math.sin(1.0 + 0.9 * column) - 0.05 * row + 0.02 * math.cos(3.0 * row)
+
+
+def table(kind: MeshKind, bed: tuple[float, float, float], *, csv: bool = False) -> Iterator[bytes]:
+    """The mesh as M420 V (G81) prints it; `csv` for UBL's T1."""
+    if kind is MeshKind.UBL:
+        yield from _csv() if csv else _topography(bed)
+    elif kind is MeshKind.PRUSA:
+        yield b"Num X,Y: 5,5\nZ search height: 5.00\nMeasured points:\n"
+        for row in reversed(range(POINTS)):
+            yield "".join(f"  {height(column, row):.5f}" for column in range(POINTS)).encode() + b"\n"
+    else:
+        yield from _grid(kind)
+
+
+def _grid(kind: MeshKind) -> Iterator[bytes]:
+    if kind is MeshKind.BILINEAR:
+        digits, title = 3, b"Bilinear Leveling Grid:\n"
+    else:
+        digits, title = 5, b"Mesh Bed Level data:\n5x5 mesh. Z offset: 0.00000\nMeasured points:\n"
+    yield title
+    blanks = " " * (digits + 3)
+    yield f" {blanks.join(['', *map(str, range(POINTS))])}\n".encode()
+    for row in range(POINTS):
+        yield f" {row} {' '.join(f'{height(column, row):+.{digits}f}' for column in range(POINTS))}\n".encode()
+    yield b"\n"
+
+
+def _topography(bed: tuple[float, float, float]) -> Iterator[bytes]:
+    left, right, front, back = (f"{value:3.0f}" for value in (1.0, bed[0] - 1.0, 1.0, bed[1] - 1.0))
+    between = " " * (8 * POINTS - 18)
+    labels = "       " + "".join(f" {column}      " for column in range(POINTS))
+    yield b"\nBed Topography Report:\n\n"
+    yield f"    ({left},{back}){between}({right},{back})\n".encode()
+    yield f"{labels}\n".encode()
+    for row in reversed(range(POINTS)):
+        cells = "".join(f" {height(column, row):+.3f} " for column in range(POINTS))
+        yield f" {row} |{cells}\n".encode()
+        if row:
+            yield b"   |\n"
+    yield f"{labels}\n".encode()
+    yield f"    ({left},{front}){between}({right},{front})\n\n".encode()
+
+
+def _csv() -> Iterator[bytes]:
+    yield b"\nBed Topography Report for CSV:\n\n"
+    for row in reversed(range(POINTS)):
+        yield "\t".join(f"{height(column, row):.3f}" for column in range(POINTS)).encode() + b"\n"
