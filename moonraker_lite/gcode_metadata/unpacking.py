@@ -7,7 +7,9 @@ of the file, which is called `name`, into a folder, and says on standard output 
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from moonraker_lite.gcode_metadata.packed import Container, write_print
 from moonraker_lite.gcode_metadata.thumbnails import write_atomically
 
 THUMBS = ".thumbs"
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def unpack_all(path: str, name: str, folder: Path, kind: Kind, limit: int, plate: int = 0) -> Unpacked:
@@ -45,8 +48,14 @@ def _picture(container: Container, text: str, folder: Path) -> str | None:
     return name if pictures and write_atomically(folder / THUMBS, name, pictures[0].data) else None
 
 
+def _end_with_parent() -> None:
+    """Be killed when whoever has started this goes away, however that happens."""
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def main(arguments: list[str]) -> int:
     path, name, folder, limit = arguments
+    _end_with_parent()
     try:
         kind = file_kind(path, name)
         if kind is None:

@@ -63,7 +63,7 @@ class Containers:
             if not fresh:
                 existed = library.index.entry(target) is not None
                 async with library.operation(files=[target]) as made:
-                    await library.thread(lambda: self._unpack(folder, name, kind, text))
+                    await self._unpacker.thread(lambda: self._unpack(folder, name, kind, text))
                     await library.settle(target)
                     await library.scanning.scan(target.path)
                     made.add(Action.MODIFY_FILE if existed else Action.CREATE_FILE, target)
@@ -103,7 +103,7 @@ class Containers:
             return False
         folder, name = node.real, place.name
         try:
-            await self._library.thread(lambda: self._replace(folder, name))
+            await self._unpacker.thread(lambda: self._replace(folder, name))
         except HostError as error:
             _LOGGER.warning("%s stays as it is: %s", place, error.message)
             return False

@@ -14,7 +14,7 @@ from moonraker_lite.components.file_manager.names import is_gcode_name
 from moonraker_lite.components.file_manager.paths import normalize, shown
 from moonraker_lite.components.file_manager.roots import Root, Roots, Target
 from moonraker_lite.errors import BadRequest, Forbidden
-from moonraker_lite.gcode_metadata.kinds import text_name
+from moonraker_lite.gcode_metadata.kinds import named_kind, text_name
 
 _PLATE = re.compile(r"[0-9]{1,3}")
 
@@ -35,6 +35,11 @@ class Destination(msgspec.Struct, frozen=True):
     @property
     def is_gcode(self) -> bool:
         return self.root.name == "gcodes" and is_gcode_name(self.place.path)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether the file should be a container by its name."""
+        return self.is_gcode and named_kind(self.name) is not None
 
 
 def destination(roots: Roots, fields: Mapping[str, str], filename: str) -> Destination:

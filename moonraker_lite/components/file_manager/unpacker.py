@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -15,18 +19,28 @@ from moonraker_lite.components.file_manager.room import ROOM
 from moonraker_lite.errors import Unavailable, UnprocessableContent
 from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError, Kind, Unpacked
 
+THREADS = 2  # that wait for containers, so that other file work need not
 COMMAND = (sys.executable, "-m", "moonraker_lite.gcode_metadata.unpacking")
 LIMIT_SECONDS = 1800.0
 NICENESS = 10
 
+T = TypeVar("T")
+
 
 class Unpacker:
-    """Safe to use from several threads. `stop` ends what runs, and nothing is unpacked after it."""
+    """`unpack` may be called in several threads. `stop` ends what runs, and nothing is unpacked after it."""
 
     def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="unpack")
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
         self._lock = threading.Lock()
+
+    async def thread(self, work: Callable[[], T]) -> T:
+        """Do blocking work that unpacks something in a thread for this. Raises Unavailable when the host stops."""
+        if self._stopped:
+            raise Unavailable("The host stops")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def unpack(self, path: str, name: str, folder: str, kind: Kind, plate: int) -> Unpacked:
         """Write the prints of the file, whose name is or shall be `name`, into a folder that is there for this. That of
@@ -52,6 +66,7 @@ class Unpacker:
             self._stopped = True
             for process in self._running:
                 process.kill()
+        self._pool.shutdown(wait=False)
 
     def _apart(self, path: str, name: str, folder: str, limit: int) -> Unpacked:
         process = self._start(path, name, folder, str(limit))

@@ -282,7 +282,8 @@ class UploadSink:
         files = [place] if through is None else [place, through]
         async with library.operation(files) as made:
             owner = self._owner
-            await library.thread(lambda: put(part, goal, library.roots, owner.printed, owner.unpacker))
+            thread = owner.unpacker.thread if goal.is_container else library.thread
+            await thread(lambda: put(part, goal, library.roots, owner.printed, owner.unpacker))
             await library.settle(place)
             await self._scan(place)
             for changed in files:
