@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from moonraker_lite.gcode_metadata.motion import MoveFacts
+if TYPE_CHECKING:
+    from moonraker_lite.gcode_metadata.motion import MoveFacts
 
 REASONS = ("object_height", "layer_count", "filament_total", "bounding_box")
 """Fields that are worth a pass over all moves when the file does not state them."""

@@ -60,6 +60,8 @@ async def host(make_host: MakeHost, tmp_path: Path) -> AsyncIterator[Host]:
     async with FakeKlippy(data / "comms" / "klippy.sock", data / "gcodes", speed=50, klipper=klipper) as klippy:
         await klippy.until("ready")
         config = MOONRAKER_CONF.partition("[authorization]")[2]
+        # What it adds is announced by itself, later.
+        config = config.replace("[file_manager]", "[file_manager]\nenable_move_analysis: False")
         yield await make_host(f"[authorization]{config}", data)
 
 

@@ -144,12 +144,16 @@ def parse_answer(raw: bytes) -> Answer:
     return Answer(int(lines[0].split()[1]), body, headers)
 
 
-def make_rig(data: Path, config: str = "") -> Rig:
+QUIET = "[file_manager]\nenable_move_analysis: False\n"
+"""Nothing is announced later than the tests wait for it."""
+
+
+def make_rig(data: Path, config: str = QUIET) -> Rig:
     return Rig(new_host(data, config, [Authorization, FileManager]), data)
 
 
 @asynccontextmanager
-async def running(data: Path, config: str = "") -> AsyncIterator[Rig]:
+async def running(data: Path, config: str = QUIET) -> AsyncIterator[Rig]:
     rig = make_rig(data, config)
     await rig.host.start()
     rig.listen()

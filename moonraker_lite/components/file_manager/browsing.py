@@ -64,7 +64,10 @@ class Browsing:
         if node is None:
             raise BadRequest(f"Directory does not exist ({target.text})")
         usage = await self._checked(node)
-        extras = self._library.book.members if params.extended and node.place.root == "gcodes" else None
+        extras = None
+        if params.extended and node.place.root == "gcodes":
+            extras = self._library.scanning.members
+            self._library.scanning.look(node.place)
         return Directory(
             dirs=encoded(listing.directories(node, target.root), list[NamedDirectory]),
             files=encoded(listing.files(node, target.root, extras), list[NamedFile]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ _OBJECTS = {"print_stats": ("filename", "state"), "virtual_sdcard": ("file_path"
 
 
 class PrintedFile:
-    """Follows what the printer has loaded, printing or paused."""
+    """Follows what the printer has loaded, printing or paused. `printing` is told when it begins and ends to move."""
 
-    def __init__(self, gcodes: Path, hub: StatusHub, events: Events) -> None:
+    def __init__(
+        self, gcodes: Path, hub: StatusHub, events: Events, printing: Callable[[bool], None] = lambda is_so: None
+    ) -> None:
+        self._printing = printing
         self._gcodes = gcodes
         self._hub = hub
         self._events = events
@@ -38,11 +42,13 @@ class PrintedFile:
     def _changed(self, status: dict[str, dict[str, Any]], eventtime: float) -> None:
         for name, known in self._values.items():
             known.update(status.get(name, {}))
+        self._printing(self._values["print_stats"].get("state") == "printing")
 
     def _state(self, event: KlippyStateChanged) -> None:
         if event.state is KlippyState.DISCONNECTED:
             for known in self._values.values():
                 known.clear()
+            self._printing(False)
 
     @property
     def path(self) -> str | None:

@@ -18,11 +18,19 @@ from moonraker_lite.components.file_manager.changes import Action, Change, Event
 from moonraker_lite.components.file_manager.follower import Follower
 from moonraker_lite.components.file_manager.index import Index, Node
 from moonraker_lite.components.file_manager.metadata import MetadataBook
+from moonraker_lite.components.file_manager.move_passes import MovePasses
 from moonraker_lite.components.file_manager.reducer import Operation, Reducer
 from moonraker_lite.components.file_manager.roots import Reserved, Root, Roots
 from moonraker_lite.components.file_manager.scanning import Scanning
 from moonraker_lite.components.file_manager.thumbs import Thumbs
-from moonraker_lite.components.file_manager.types import ChangeNotice, FileChanged, Item, SourceItem
+from moonraker_lite.components.file_manager.types import (
+    ChangeNotice,
+    FileChanged,
+    Item,
+    MetadataChanged,
+    MetadataFailure,
+    SourceItem,
+)
 from moonraker_lite.components.file_manager.worker import ScanWorker
 from moonraker_lite.errors import HostError
 from moonraker_lite.events import Events
@@ -54,17 +62,26 @@ class Made:
 class Library:
     """See the module. Lives on the event loop; blocking work goes through `thread`."""
 
-    def __init__(self, events: Events, store: MetadataStore, worker: ScanWorker) -> None:
+    def __init__(
+        self,
+        events: Events,
+        store: MetadataStore,
+        worker: ScanWorker,
+        *,
+        follow_moves: bool = True,
+        pace: float = 0.1,
+    ) -> None:
         self.reserved = Reserved()
         self.roots = Roots(self.reserved)
         self.index = Index()
-        self.book = MetadataBook(store)
+        self.passes = MovePasses(self, worker, enabled=follow_moves, pace=pace)
+        self.book = MetadataBook(store, self.passes.ask)
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
         self._looks = ThreadPoolExecutor(LOOKS, thread_name_prefix="files-look")
         self.follower = Follower(self.index, self.reserved, self._looks, self._report, self._found)
         self.thumbs = Thumbs(self.index, self.book, self.thread)
         self.reducer = Reducer(self._wants_scan, lambda place: self.scanning.ask(place.path), self._is_scanned_below)
-        self.scanning = Scanning(self, worker, events)
+        self.scanning = Scanning(self, worker, self.passes)
         self._events = events
         self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -93,6 +110,7 @@ class Library:
         self.book.keep_only(path for path, _ in self.index.files("gcodes"))
         self._write_soon()
         self.scanning.begin()
+        self.passes.begin()
 
     async def ready(self) -> None:
         """Return when the index has all roots that were registered at the start."""
@@ -182,6 +200,8 @@ class Library:
         match seen.event:
             case Event.FILE_TOUCHED if here:
                 self.scanning.touched(place)
+            case Event.FILE_APPEARED | Event.FILE_WRITTEN if here:
+                self.scanning.written(place)
             case Event.FILE_VANISHED if here:
                 self.scanning.forget(place.path)
             case Event.FILE_MOVED if source is not None:
@@ -288,6 +308,23 @@ class Library:
         answer = self.book.answer(path)
         if answer is not None:
             self._events.notify("metadata_update", answer)
+
+    def metadata_failed(self, path: str, reason: str) -> None:
+        """Tell of a file that has no metadata and will not have any, so that nobody waits for it."""
+        item = self.item(Place("gcodes", path))
+        if item is not None:
+            self._events.notify("metadata_update", MetadataFailure(path, item.size, item.modified, reason))
+
+    def metadata_noted(self, place: Place) -> None:
+        """There is a new record of a file."""
+        self.note_metadata(place)
+        self._events.publish(MetadataChanged(place.path))
+
+    def metadata_completed(self, place: Place) -> None:
+        """What was to be found in a file's moves is known."""
+        self.metadata_noted(place)
+        if not self.reducer.is_new_below(place):
+            self.metadata_changed(place.path)
 
     def follow_thumbs(self, source: str, target: str) -> None:
         """Have the pictures of a moved file renamed."""

@@ -13,7 +13,7 @@ from moonraker_lite.components.file_manager.roots import Root
 from moonraker_lite.components.file_manager.types import FileInfo, Item, NamedDirectory, NamedFile
 
 _ENCODER = msgspec.json.Encoder()
-Extras = Callable[[str], bytes]
+Extras = Callable[[Place, Entry], bytes]
 """Gives the metadata fields of a G-code file for an extended listing: encoded members without braces, or b""."""
 
 
@@ -70,17 +70,16 @@ def files(node: Node, root: Root, extras: Extras | None) -> bytes:
         rows = [
             NamedFile(seconds(entry.mtime_ns), entry.size, permissions(entry, root), file) for file, entry in visible
         ]
-        made = _ENCODER.encode(rows) if extras is None else _extended(node.place, rows, extras)
+        made = _ENCODER.encode(rows) if extras is None else _extended(node.place, rows, visible, extras)
         node.listings[kept] = made
     return made
 
 
-def _extended(folder: Place, rows: list[NamedFile], extras: Extras) -> bytes:
-    prefix = f"{folder.path}/" if folder.path else ""
+def _extended(folder: Place, rows: list[NamedFile], visible: list[tuple[str, Entry]], extras: Extras) -> bytes:
     encoded = []
-    for row in rows:
+    for row, (file, entry) in zip(rows, visible, strict=True):
         plain = _ENCODER.encode(row)
-        more = extras(prefix + row.filename)
+        more = extras(folder.child(file), entry)
         encoded.append(b"%b,%b}" % (plain[:-1], more) if more else plain)
     return b"[%b]" % b",".join(encoded)
 

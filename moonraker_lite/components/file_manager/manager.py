@@ -61,8 +61,15 @@ class FileManager(Component, section="file_manager"):
         self._events = events
         self._klippy = klippy
         worker = ScanWorker(settings.default_metadata_parser_timeout)
-        self._library = Library(events, MetadataStore(db), worker)
-        self._printed = PrintedFile(data.gcodes, hub, events)
+        self._library = Library(
+            events,
+            MetadataStore(db),
+            worker,
+            follow_moves=settings.enable_move_analysis,
+            pace=settings.move_analysis_pace,
+        )
+        passes = self._library.passes
+        self._printed = PrintedFile(data.gcodes, hub, events, lambda is_so: passes.busy("printing", is_so=is_so))
         self._unpacker = Unpacker()
         self._containers = Containers(self._library, self._printed, self._unpacker)
         self._uploader = Uploader(

@@ -6,18 +6,30 @@ uuid, so that listings, which have the first two anyway, can take the rest as it
 
 from __future__ import annotations
 
+import enum
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from moonraker_lite.components.file_manager.index import Entry
 from moonraker_lite.components.file_manager.listing import seconds
+from moonraker_lite.gcode_metadata.computed import is_wanting, merged
 from moonraker_lite.storage import MetadataRow, MetadataStore
 
 _ENCODER = msgspec.json.Encoder()
 _REST = b'"uuid":'
+_PARTIAL = b',"metadata_state":"partial",'
+
+
+class MetadataState(enum.Enum):
+    """How much of a file's metadata is known: the field `metadata_state`."""
+
+    SCANNING = "scanning"  # it is being read, or will be
+    PARTIAL = "partial"  # what the file states; its moves are still to be followed
+    COMPLETE = "complete"
+    FAILED = "failed"  # nothing can be known; `metadata_error` says why
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -32,6 +44,15 @@ class Metadata(msgspec.Struct, frozen=True):
         """Whether this is about the file as it is now."""
         return not self.stale and self.size == entry.size and self.mtime_ns == entry.mtime_ns
 
+    def is_of(self, entry: Entry) -> bool:
+        """Whether this is about the file as it is now, even if an older scanner found it."""
+        return self.size == entry.size and self.mtime_ns == entry.mtime_ns
+
+    @property
+    def state(self) -> MetadataState:
+        """PARTIAL or COMPLETE."""
+        return MetadataState.PARTIAL if _PARTIAL in self.data else MetadataState.COMPLETE
+
     def fields(self) -> dict[str, Any]:
         """The record as an object."""
         found: dict[str, Any] = msgspec.json.decode(self.data)
@@ -43,16 +64,29 @@ class Metadata(msgspec.Struct, frozen=True):
         return found
 
 
-def make(size: int, mtime_ns: int, found: dict[str, Any], before: Metadata | None = None) -> Metadata:
-    """The record of a scan. `before` is the earlier one: the last print of the same content stays known."""
+def make(
+    size: int, mtime_ns: int, found: dict[str, Any], before: Metadata | None = None, *, follow_moves: bool = False
+) -> Metadata:
+    """The record of a scan. `before` is the earlier one: the last print of the same content stays known. With
+    `follow_moves` it is partial when the file does not state everything."""
     fields: dict[str, Any] = {"size": size, "modified": seconds(mtime_ns)}
     fields["uuid"] = found.get("uuid") or str(uuid.uuid4())
     fields.update((name, value) for name, value in found.items() if name not in ("filename", *fields))
     same = before is not None and (before.size, before.mtime_ns) == (size, mtime_ns)
     last = before.fields() if before is not None and same else {}
+    state = MetadataState.PARTIAL if follow_moves and is_wanting(found) else MetadataState.COMPLETE
+    fields["metadata_state"] = state.value
     fields["print_start_time"] = last.get("print_start_time")
     fields["job_id"] = last.get("job_id")
     return Metadata(size, mtime_ns, _ENCODER.encode(fields))
+
+
+def completed(record: Metadata, found: dict[str, Any]) -> Metadata:
+    """A partial record with what its moves say."""
+    fields = merged(record.fields(), found)
+    kept = {name: fields.pop(name, None) for name in ("metadata_state", "print_start_time", "job_id")}
+    kept["metadata_state"] = MetadataState.COMPLETE.value
+    return msgspec.structs.replace(record, data=_ENCODER.encode({**fields, **kept}))
 
 
 def changed(record: Metadata, **values: Any) -> Metadata:
@@ -63,8 +97,10 @@ def changed(record: Metadata, **values: Any) -> Metadata:
 class MetadataBook:
     """All records by path in the gcodes root. What changes is written to the database by `write`, together."""
 
-    def __init__(self, store: MetadataStore) -> None:
+    def __init__(self, store: MetadataStore, partial: Callable[[str], None] = lambda path: None) -> None:
+        """`partial` is told of each file that gets a partial record."""
         self._store = store
+        self._partial = partial
         self._records: dict[str, Metadata] = {}
         self._changed: set[str] = set()
         self._version = 0
@@ -95,6 +131,8 @@ class MetadataBook:
     def put(self, path: str, record: Metadata) -> None:
         self._records[path] = record
         self._changed.add(path)
+        if record.state is MetadataState.PARTIAL:
+            self._partial(path)
 
     def remove(self, path: str) -> Metadata | None:
         """Forget a file; gives what was known of it."""
@@ -159,16 +197,24 @@ class MetadataBook:
 
     # -- as clients get it -----------------------------------------------------------------------------------------
 
-    def members(self, path: str) -> bytes:
-        """The members that an extended listing adds to a file's row; empty when nothing is known."""
+    def members(self, path: str, *, scanning: bool = False) -> bytes:
+        """The members that an extended listing adds to a file's row; empty when nothing is known. `scanning`: the
+        record is of an earlier content."""
         record = self._records.get(path)
         if record is None:
             return b""
-        return record.data[record.data.index(_REST) : -1]
+        members = record.data[record.data.index(_REST) : -1]
+        return _as_scanning(members) if scanning else members
 
-    def answer(self, path: str) -> msgspec.Raw | None:
+    def answer(self, path: str, *, scanning: bool = False) -> msgspec.Raw | None:
         """The record as server.files.metadata answers it, encoded."""
         record = self._records.get(path)
         if record is None:
             return None
-        return msgspec.Raw(b'%b,"filename":%b}' % (record.data[:-1], _ENCODER.encode(path)))
+        members = _as_scanning(record.data[:-1]) if scanning else record.data[:-1]
+        return msgspec.Raw(b'%b,"filename":%b}' % (members, _ENCODER.encode(path)))
+
+
+def _as_scanning(members: bytes) -> bytes:
+    begin, found, rest = members.rpartition(b',"metadata_state":"')
+    return begin + found + MetadataState.SCANNING.value.encode() + rest[rest.index(b'"') :] if found else members

@@ -10,6 +10,7 @@ from moonraker_lite.api.endpoint import endpoint
 from moonraker_lite.api.request import Request
 from moonraker_lite.components.file_manager.changes import Place
 from moonraker_lite.components.file_manager.library import Library
+from moonraker_lite.components.file_manager.metadata import MetadataState
 from moonraker_lite.components.file_manager.names import is_scanned
 from moonraker_lite.components.file_manager.paths import shown
 from moonraker_lite.components.file_manager.types import FilenameParams, ThumbnailInfo, encoded
@@ -69,13 +70,20 @@ class MetadataApi:
         await self._library.ready()
         if path not in self._library.book and is_scanned(path):
             await self._library.settle()
-        if self._library.scanning.under_way(path):
+        place = Place("gcodes", path)
+        state = self._library.scanning.state(place)
+        if state is not None and state[0] is MetadataState.PARTIAL:
+            self._library.passes.ask(path, urgent=True)
+        elif state is not None and state[0] is MetadataState.SCANNING and self._library.scanning.under_way(path):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await self._library.scanning.wait(path)
 
     def _answer(self, path: str) -> dict[str, Any]:
-        answer = self._library.book.answer(path)
+        state = self._library.scanning.state(Place("gcodes", path))
+        scanning = state is not None and state[0] is MetadataState.SCANNING
+        answer = self._library.book.answer(path, scanning=scanning)
         if answer is None:
-            raise NotFound(f"Metadata not available for <{shown(path)}>")
+            why = ": the file is being scanned" if scanning else f": {state[1]}" if state is not None else ""
+            raise NotFound(f"Metadata not available for <{shown(path)}>{why}")
         return encoded(bytes(answer), dict[str, Any])

@@ -6,41 +6,62 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from moonraker_lite.components.file_manager.changes import Place
 from moonraker_lite.components.file_manager.index import Entry
 from moonraker_lite.components.file_manager.listing import seconds
-from moonraker_lite.components.file_manager.metadata import Metadata, changed, make
+from moonraker_lite.components.file_manager.metadata import Metadata, MetadataState, changed, make
+from moonraker_lite.components.file_manager.move_passes import MovePasses
 from moonraker_lite.components.file_manager.names import THUMBS, is_scanned
 from moonraker_lite.components.file_manager.scans import ScanQueue, Urgency
-from moonraker_lite.components.file_manager.types import MetadataChanged
-from moonraker_lite.components.file_manager.worker import ScanFailed, ScanWorker
-from moonraker_lite.events import Events
+from moonraker_lite.components.file_manager.worker import NotScanned, ScanFailed, ScanWorker
 
 if TYPE_CHECKING:
     from moonraker_lite.components.file_manager.library import Library
+
+NO_TIME = -1  # of a record that is not of the file that stands there now
+RETRY_SECONDS = 31.0  # s until what failed for no fault of the file is tried again
+_ENCODER = msgspec.json.Encoder()
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """A file of this size and time has no metadata."""
+
+    size: int
+    mtime_ns: int
+    reason: str
+
+    def is_of(self, entry: Entry) -> bool:
+        return (self.size, self.mtime_ns) == (entry.size, entry.mtime_ns)
 
 
 class Scanning:
     """Knows which files need metadata, gets it, and keeps the records in step with the files."""
 
-    def __init__(self, library: Library, worker: ScanWorker, events: Events) -> None:
+    def __init__(self, library: Library, worker: ScanWorker, passes: MovePasses) -> None:
+        self.passes = passes
         self._library = library
         self._worker = worker
-        self._events = events
-        self._failed: dict[str, tuple[int, int, str]] = {}
+        self._failed: dict[str, _Failure] = {}
         self._forced: set[str] = set()
         self._silent: set[str] = set()
         self.unpack: Callable[[Place], Awaitable[bool]] | None = None  # replaces a container by its print
+        self._retry: asyncio.TimerHandle | None = None
         self._queue = ScanQueue(self._scan, self.begin)
 
     def begin(self) -> None:
         """Scan all files that are not known yet, when there is nothing more urgent."""
+        self._retry = None
         for path, _ in self._library.index.files("gcodes"):
             if self.wanted(Place("gcodes", path)):
                 self._queue.add(path, Urgency.OLD)
 
     async def close(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         await self._queue.close()
+        await self.passes.close()
         await self._worker.close()
 
     def warm(self) -> None:
@@ -62,11 +83,16 @@ class Scanning:
         if record is not None and record.matches(entry):
             return False
         failed = self._failed.get(path)
-        return failed is None or failed[:2] != (entry.size, entry.mtime_ns)
+        return failed is None or not failed.is_of(entry)
 
     def ask(self, path: str) -> None:
         """Have a file scanned that is new or has changed."""
         self._queue.add(path, Urgency.NEW)
+
+    def look(self, folder: Place) -> None:
+        """Somebody lists a folder: what it holds goes before other files."""
+        if self._queue:
+            self._queue.look(f"{folder.path}/" if folder.path else "")
 
     def under_way(self, path: str) -> bool:
         """Whether a scan of this file will end soon."""
@@ -94,14 +120,17 @@ class Scanning:
             self._failed.pop(path, None)
         await self._queue.wait(path)
         if force and (failed := self._failed.get(path)) is not None:
-            raise ScanFailed(failed[2])
+            raise ScanFailed(failed.reason)
+
+    # -- one scan --------------------------------------------------------------------------------------------------
 
     async def _scan(self, path: str) -> None:
         library, place = self._library, Place("gcodes", path)
-        forced, silent, taken = path in self._forced, path in self._silent, False
+        forced, silent = path in self._forced, path in self._silent
         self._forced.discard(path)
         self._silent.discard(path)
         entry, folder = library.index.entry(place), library.index.folder(place.parent)
+        news = False
         if entry is not None and folder is not None and (forced or self.wanted(place)):
             if self.unpack is not None and await self.unpack(place):
                 await library.settle(place)
@@ -112,20 +141,19 @@ class Scanning:
             try:
                 found = await self._worker.scan(f"{folder.real}/{place.name}", f"{folder.real}/{THUMBS}")
             except ScanFailed as error:
-                self._failed[path] = (*facts, str(error))
+                news = self._fail(path, _Failure(*facts, str(error)), before, error)
             else:
-                if not await self._still(place, facts, found.get("size")):
+                if not await self._still(place, facts, found):
                     return
-                taken = True
-                self._take(place, make(*facts, found, before), before, forced)
+                news = self._take(place, facts, found, before, forced=forced)
         if library.reducer.scanned(place, asyncio.get_running_loop().time()):
             library.flush()
-        elif taken and not silent and not library.reducer.is_new_below(place):
-            library.metadata_changed(path)
+        elif news and (forced or not silent) and not library.reducer.is_new_below(place):
+            self._tell(path)
 
-    async def _still(self, place: Place, facts: tuple[int, int], size: object) -> bool:
+    async def _still(self, place: Place, facts: tuple[int, int], found: dict[str, object]) -> bool:
         """Whether the file is what it was when its scan began; if not, the scan is done again when it is quiet."""
-        if size != facts[0]:
+        if (found.get("size"), found.get("modified")) != (facts[0], seconds(facts[1])):
             await self._library.settle()
         entry = self._library.index.entry(place)
         if entry is None:
@@ -136,15 +164,76 @@ class Scanning:
             self.ask(place.path)
         return False
 
-    def _take(self, place: Place, record: Metadata, before: Metadata | None, forced: bool) -> None:
+    def _take(
+        self,
+        place: Place,
+        facts: tuple[int, int],
+        found: dict[str, object],
+        before: Metadata | None,
+        *,
+        forced: bool,
+    ) -> bool:
+        """Keep what was found; whether that is news."""
         library, path = self._library, place.path
+        same = before is not None and (before.size, before.mtime_ns) == facts
+        if before is not None and same and not forced:
+            found = {**found, "uuid": before.fields().get("uuid")}  # a newer scanner has read the same file
+        record = make(*facts, found, before, follow_moves=self.passes.enabled)
         self._failed.pop(path, None)
+        self.passes.drop(path)
         library.book.put(path, record)
         library.thumbs.discard(path, before, kept=record)
+        library.metadata_noted(place)
+        if before is None or not same:
+            return not forced
+        return _facts(before) != _facts(record)
+
+    def _fail(self, path: str, failure: _Failure, before: Metadata | None, error: ScanFailed) -> bool:
+        """There is no metadata; whether that is news."""
+        if isinstance(error, NotScanned):
+            if self._retry is None:
+                self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self.begin)
+            return False
+        library, place = self._library, Place("gcodes", path)
+        if before is not None and (before.size, before.mtime_ns) != (failure.size, failure.mtime_ns):
+            self.forget(path)  # it is about an earlier content
+        news = self._failed.get(path) != failure
+        self._failed[path] = failure
         library.note_metadata(place)
-        self._events.publish(MetadataChanged(path))
-        if forced and before is not None and _facts(before) != _facts(record):
-            library.metadata_changed(path)
+        return news
+
+    def _tell(self, path: str) -> None:
+        """Tell clients of metadata that came later than its file, or will not come."""
+        failed = self._failed.get(path)
+        if failed is None:
+            self._library.metadata_changed(path)
+        else:
+            self._library.metadata_failed(path, failed.reason)
+
+    # -- how much is known -----------------------------------------------------------------------------------------
+
+    def state(self, place: Place) -> tuple[MetadataState, str] | None:
+        """How much is known of a file, and of one that cannot be scanned why; None where there is nothing to know."""
+        path, entry = place.path, self._library.index.entry(place)
+        if entry is None or not is_scanned(path) or entry.size == 0 or entry.reserved:
+            return None
+        record, failed = self._library.book.get(path), self._failed.get(path)
+        if failed is not None and failed.is_of(entry):
+            return MetadataState.FAILED, failed.reason
+        if record is None or not record.is_of(entry):
+            return MetadataState.SCANNING, ""
+        return record.state, ""
+
+    def members(self, place: Place, entry: Entry) -> bytes:
+        """What an extended listing adds to a file's row: encoded members without braces, or b""."""
+        record = self._library.book.get(place.path)
+        if record is not None:
+            return self._library.book.members(place.path, scanning=not record.is_of(entry))
+        state = self.state(place)
+        if state is None:
+            return b""
+        members = b'"metadata_state":%b' % _ENCODER.encode(state[0].value)
+        return members + (b',"metadata_error":%b' % _ENCODER.encode(state[1]) if state[1] else b"")
 
     # -- following the files ---------------------------------------------------------------------------------------
 
@@ -155,12 +244,20 @@ class Scanning:
         if entry is None or record is None or record.size != entry.size or record.matches(entry):
             return
         fresh = changed(record, modified=seconds(entry.mtime_ns))
-        self._library.book.put(place.path, Metadata(entry.size, entry.mtime_ns, fresh.data))
+        self._library.book.put(place.path, Metadata(entry.size, entry.mtime_ns, fresh.data, record.stale))
         self._library.note_metadata(place)
+
+    def written(self, place: Place) -> None:
+        """A file has another content: what is known is of no use, even if size and time should be as they were."""
+        record = self._library.book.get(place.path)
+        if record is not None and record.mtime_ns != NO_TIME:
+            self._library.book.put(place.path, msgspec.structs.replace(record, mtime_ns=NO_TIME))
+            self.passes.drop(place.path)
 
     def forget(self, path: str) -> None:
         """A file is gone."""
         self._failed.pop(path, None)
+        self.passes.drop(path)
         self._library.thumbs.discard(path, self._library.book.remove(path))
 
     def moved(self, source: Place, target: Place) -> None:
@@ -168,6 +265,7 @@ class Scanning:
         library, book = self._library, self._library.book
         kept = target.root == "gcodes" and is_scanned(target.path)
         if source.root == "gcodes" and kept and source.path in book:
+            self.passes.drop(source.path)
             over = book.move(source.path, target.path)
             library.follow_thumbs(source.path, target.path)
             library.thumbs.discard(target.path, over)
@@ -179,5 +277,7 @@ class Scanning:
 
 
 def _facts(record: Metadata) -> dict[str, object]:
-    """What a record says of the content."""
-    return {name: value for name, value in record.fields().items() if name not in ("uuid", "modified")}
+    """What a record says of the content, as the file states it."""
+    fields = record.fields()
+    aside = {"uuid", "modified", "metadata_state", "computed", *(fields.get("computed") or ())}
+    return {name: value for name, value in fields.items() if name not in aside}

@@ -9,13 +9,15 @@ from enum import IntEnum
 from moonraker_lite.tasks import TaskOwner
 
 AHEAD = 3  # files that the scanner's process has been told of at a time
+MAX_SEEN = 1000  # files of a folder that go before the others when it is listed
 MAX_WAITING = 20_000  # files; what is beyond is found again when the queue is empty
 
 
 class Urgency(IntEnum):
     ASKED = 0  # somebody waits for the answer
-    NEW = 1  # a file that appeared or changed
-    OLD = 2  # files that were there when the host started
+    SEEN = 1  # somebody looks at the list it is in
+    NEW = 2  # a file that appeared or changed
+    OLD = 3  # files that were there when the host started, and what an older version of the scanner found
 
 
 Scan = Callable[[str], Awaitable[None]]
@@ -38,9 +40,21 @@ class ScanQueue:
     def __contains__(self, path: str) -> bool:
         return path in self._running or any(path in waiting for waiting in self._waiting)
 
+    def __bool__(self) -> bool:
+        """Whether something waits."""
+        return any(self._waiting)
+
     def has_below(self, prefix: str) -> bool:
         """Whether a path that begins so waits or is being scanned."""
         return any(path.startswith(prefix) for paths in (self._running, *self._waiting) for path in paths)
+
+    def look(self, prefix: str) -> None:
+        """Somebody lists a folder: scan its own files, whose paths begin so, before others."""
+        for level in (Urgency.NEW, Urgency.OLD):
+            seen = [path for path in self._waiting[level] if path.startswith(prefix) and "/" not in path[len(prefix) :]]
+            for path in seen[:MAX_SEEN]:
+                del self._waiting[level][path]
+                self._waiting[Urgency.SEEN][path] = None
 
     def add(self, path: str, urgency: Urgency) -> None:
         """Have a file scanned. One that is being scanned is scanned once more, as it may have changed."""

@@ -237,6 +237,7 @@ class Translator:
             self._created(node, name, folder, complete=True)
             return
         self.look_at(entry, node, name)
+        entry.mtime_ns = -1  # it is another file, even if it should be of the same size and time
         self.steps.append(Step(Event.FILE_WRITTEN, place, entry))
         self.steps.append(Step(Event.FILE_CLOSED, place, entry))
 

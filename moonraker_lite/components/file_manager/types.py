@@ -156,6 +156,16 @@ class UploadResult(msgspec.Struct, frozen=True):
     print_queued: bool | UnsetType = UNSET
 
 
+class MetadataFailure(msgspec.Struct, frozen=True):
+    """notify_metadata_update of a file that cannot be scanned."""
+
+    filename: str
+    size: int
+    modified: float
+    metadata_error: str
+    metadata_state: str = "failed"
+
+
 class MetadataChanged(msgspec.Struct, frozen=True):
     """In-process event: the metadata of a G-code file is new. `filename` is relative to the gcodes root."""
 

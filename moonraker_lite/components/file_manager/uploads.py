@@ -89,6 +89,7 @@ class Uploader:
         """An upload was stored or given up."""
         if self._open is not None:
             self._open.discard(sink)
+            self.library.passes.busy("uploads", is_so=bool(self._open))
 
     @property
     def block(self) -> int:
@@ -117,6 +118,7 @@ class Uploader:
             raise TooManyRequests(f"{MAX_UPLOADS} uploads are coming in already; try again when one of them has ended")
         sink = UploadSink(self, request, form, location or _location)
         self._open.add(sink)
+        self.library.passes.busy("uploads", is_so=True)
         return sink
 
 

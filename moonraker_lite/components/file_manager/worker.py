@@ -40,6 +40,10 @@ class ScanFailed(Exception):
     """A file has no metadata; the text says why."""
 
 
+class NotScanned(ScanFailed):
+    """That is not the file's fault: it should be tried again."""
+
+
 class _Job:
     """`answer` gets a failure as a value: an exception would be complained of when nobody is left to take it."""
 
@@ -150,9 +154,9 @@ class ScanWorker:
 
     def _job(self, path: str, **more: Any) -> _Job:
         if self._closed:
-            raise ScanFailed("The host stops")
+            raise NotScanned("The host stops")
         if asyncio.get_running_loop().time() < self._rest_until:
-            raise ScanFailed("The scanner cannot be started")
+            raise NotScanned("The scanner cannot be started")
         self._ids += 1
         return _Job(self._ids, path, **more)
 
@@ -281,7 +285,7 @@ class ScanWorker:
         self._jobs.clear()
         self._long.clear()
         for job in jobs:
-            job.settle(ScanFailed(reason))
+            job.settle(NotScanned(reason))
 
     # -- the end of the process ------------------------------------------------------------------------------------
 
