@@ -61,7 +61,18 @@ class Firmware:
     @property
     def has_levelling(self) -> bool:
         """It keeps a mesh: the capability, or where those are not told, its setting."""
-        return self.can("AUTOLEVEL") or self.can("LEVELING_DATA") or "M420" in self.settings.values
+        told = self.can("AUTOLEVEL") or self.can("LEVELING_DATA") or "M420" in self.settings.values
+        return told or self.is_prusa
+
+    @property
+    def mesh_report(self) -> str:
+        """The command that prints the mesh."""
+        return "G81" if self.is_prusa else "M420 V"
+
+    @property
+    def mesh_probing(self) -> str:
+        """The command that probes the bed."""
+        return "G80" if self.is_prusa else "G29"
 
     @property
     def has_probe(self) -> bool:

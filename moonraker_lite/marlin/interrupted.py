@@ -140,7 +140,7 @@ class InterruptedPrint:
             knows_z=not told and (alive or "z" in machine.motion.homed),
             lift=options.number("LIFT", 5.0, minimum=0.0),
             prime=options.number("PRIME", 10.0, minimum=0.0),
-            has_mesh=machine.firmware.can("AUTOLEVEL") and bool(machine.mesh.points),
+            has_mesh=machine.firmware.has_levelling and bool(machine.mesh.points),
         )
 
     def _write(self, source: Path, point: Checkpoint, options: ResumeOptions) -> str:

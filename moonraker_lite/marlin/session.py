@@ -235,7 +235,7 @@ class Session:
             machine.identified()
             await self._make_safe()
             if machine.firmware.has_levelling:
-                await self._line.send("G81" if machine.firmware.is_prusa else "M420 V")
+                await self._line.send(machine.firmware.mesh_report)
                 machine.all_stored()
             if machine.firmware.asks_safely_for_cold_extrusion:
                 await self._line.send("M302")

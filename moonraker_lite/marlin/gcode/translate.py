@@ -127,11 +127,11 @@ def pid_calibrate(options: Options, machine: Machine) -> list[str]:
 TRANSLATIONS: dict[str, Translation] = {
     "ACTIVATE_EXTRUDER": activate_extruder,
     "BED_MESH_CALIBRATE": lambda _, machine: (
-        ["G29", "M420 V"] if machine.firmware.can("AUTOLEVEL", unknown=True) else ["G29"]
+        [machine.firmware.mesh_probing, machine.firmware.mesh_report] if machine.firmware.has_levelling else ["G29"]
     ),
     "BED_MESH_CLEAR": lambda *_: ["M420 S0"],
-    "BED_MESH_MAP": lambda *_: ["M420 V"],
-    "BED_MESH_OUTPUT": lambda *_: ["M420 V"],
+    "BED_MESH_MAP": lambda _, machine: [machine.firmware.mesh_report],
+    "BED_MESH_OUTPUT": lambda _, machine: [machine.firmware.mesh_report],
     "BED_MESH_PROFILE": bed_mesh_profile,
     "PID_CALIBRATE": pid_calibrate,
     "SET_FAN_SPEED": set_fan_speed,
