@@ -99,7 +99,7 @@ def small_file(size: int = 120_000, thumbnails: bool = True) -> bytes:
 
 def write_big_file(path: Path, megabytes: int) -> int:
     """Write a file of about so many MB (10^6 bytes) with thumbnails; returns its size."""
-    body = _layers(4_000_000).encode()
+    body = _layers(min(4, megabytes) * 1_000_000).encode()
     with path.open("wb") as output:
         output.write(_header(thumbnails=True).encode())
         while output.tell() < megabytes * 1_000_000:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonraker_lite.components.file_manager.names import is_part
 from moonraker_lite.gcode_metadata import object_sections
 from moonraker_lite.gcode_metadata.model import PrintObject
 from moonraker_lite.gcode_metadata.object_processing import (
@@ -229,6 +231,24 @@ def test_cancelling_leaves_nothing_behind(at: float, tmp_path: Path) -> None:
     assert seen == sorted(seen)
     assert path.read_text() == text
     assert os.listdir(tmp_path) == ["a.gcode"]
+
+
+def test_being_killed_leaves_the_old_file(tmp_path: Path) -> None:
+    """And beside it only what the file manager knows for a leftover."""
+    path = tmp_path / "a.gcode"
+    text = STYLES["cura"].format(a=square(1, 2) * 20_000, b=square(50, 60))
+    path.write_text(text)
+    program = f"""
+        import os, signal
+        from moonraker_lite.gcode_metadata.object_processing import process
+        process({str(path)!r}, progress=lambda part: os.kill(os.getpid(), signal.SIGKILL) if part > 0.9 else None)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_text() == text
+    [left] = set(os.listdir(tmp_path)) - {"a.gcode"}
+    assert is_part(left)
+    assert process(path).changed
 
 
 def test_progress_rises_to_the_end(tmp_path: Path) -> None:
