@@ -12,6 +12,7 @@ from moonraker_lite.gcode_metadata.fields import (
     colors,
     duration,
     each_millimetres,
+    grams,
     integer,
     integers,
     metres,
@@ -84,7 +85,12 @@ COMMENTS: Table = {
         Comment("filament_length_m", metres),
     ),
     "filament_change_count": (Comment("total toolchanges", integer),),
-    "filament_weight_total": (Comment("total filament used [g]", number), Comment("filament used [g]", total)),
+    "filament_weight_total": (
+        Comment("total filament used [g]", number),
+        Comment("filament used [g]", total),
+        # Slic3r PE states length and weight in two lines with the same key.
+        EachLine("filament used", grams),
+    ),
     "filament_weights": (Comment("filament used [g]", numbers), Comment("total filament used [g]", numbers)),
     "printer_vendor": (Comment("printer_vendor", unquoted),),
     "printer_model": (Comment("printer_model", unquoted),),

@@ -1,0 +1,28 @@
+;Sliced at: Tue 03-03-2015 10:11:12
+;Basic settings: Layer height: 0.1 Walls: 0.8 Fill: 22
+;Print time: #P_TIME#
+;Filament used: #F_AMNT#m #F_WGHT#g
+;Filament cost: #F_COST#
+;M190 S70 ;Uncomment to add your own bed temperature line
+M109 S230.000000
+G28
+G1 Z15.0 F9000 ;move the platform down 15mm
+;Layer count: 2
+;LAYER:0
+G0 F9000 X9 Y9 Z0.3
+;TYPE:SKIRT
+G1 X10 Y10 F6000
+G1 X20 Y10 E0.5
+G1 X20 Y20 E1.0
+G1 X10 Y20 E1.5
+G1 X10 Y10 E2.0
+;LAYER:1
+G0 F9000 X9 Y9 Z0.4
+;TYPE:SKIRT
+G1 X10 Y10 F6000
+G1 X20 Y10 E0.5
+G1 X20 Y20 E1.0
+G1 X10 Y20 E1.5
+G1 X10 Y10 E2.0
+M104 S0
+;CURA_PROFILE_STRING:eNodyDEOwyAMQNGVoYfoCVBDFSmL516gO6LBAUsuIGyGcPpGnb7e53Bi9xkpZYWHXUypczJ6oYmXn6s5iMMXi/pIVxU7OLv9N/uIRUhPcM7IaK12hXcde6aS7p9BHBsHRSOKTWC5iYauNu01Irzc9gPRNCwq
