@@ -15,6 +15,11 @@ when a scan comes in; while it goes on it says how far it is, every second or so
     {"id": 9, "path": "/data/gcodes/a.gcode", "work": "objects"}
     {"id": 9, "changed": true}
 
+The slicer tables of a folder (at the start those of `--tables FOLDER`) are read again by
+
+    {"id": 10, "path": "/data/config/slicers.d", "work": "tables"}
+    {"id": 10, "problems": ["a sentence", ...]}
+
 Two requests have no answer. `{"id": 8, "path": "", "work": "cancel"}` ends request 8, or forgets it. With `{"id": 0,
 "path": "", "work": "pace", "pace": 0.1}` long work takes that part of the time; with 0 it rests.
 
@@ -51,7 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     id: int
     path: str
     thumbs_dir: str | None = None
-    work: Literal["scan", "moves", "objects", "cancel", "pace"] = "scan"
+    work: Literal["scan", "tables", "moves", "objects", "cancel", "pace"] = "scan"
     pace: float = 1.0
 
 
@@ -60,6 +65,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: Metadata | None = None
     moves: dict[str, Any] | None = None
     changed: bool | None = None
+    problems: list[str] | None = None
     done: float | None = None
     error: str | None = None
 
@@ -136,6 +142,8 @@ class Worker:
             return
         if request.work == "scan":
             self._say(_guarded(request, self._scan))
+        elif request.work == "tables":
+            self._say(_guarded(request, self._read_tables))
         elif request.work == "pace":
             self._pace = min(max(request.pace, 0.0), 1.0)
         elif request.work == "cancel":
@@ -152,6 +160,12 @@ class Worker:
     def _scan(self, request: Request) -> Answer:
         folder = None if request.thumbs_dir is None else Path(request.thumbs_dir)
         return Answer(request.id, scan(request.path, thumbs_dir=folder, tables=self._tables))
+
+    def _read_tables(self, request: Request) -> Answer:
+        from moonraker_lite.gcode_metadata.user_tables import check_tables, load_tables
+
+        self._tables = load_tables(request.path)
+        return Answer(request.id, problems=check_tables(request.path))
 
     # -- what takes long -------------------------------------------------------------------------------------------
 
@@ -234,6 +248,11 @@ def main() -> int:
 def _own_tables(arguments: list[str]) -> Tables | None:
     """Of `--tables FOLDER`; nothing is read without it."""
     if len(arguments) != 2 or arguments[0] != "--tables":
+        return None
+    try:
+        if not any(name.endswith(".toml") for name in os.listdir(arguments[1])):
+            return None  # the reader of tables takes time to import
+    except OSError:
         return None
     from moonraker_lite.gcode_metadata.user_tables import load_tables
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -83,6 +83,7 @@ class Library:
         self.reducer = Reducer(self._wants_scan, lambda place: self.scanning.ask(place.path), self._is_scanned_below)
         self.scanning = Scanning(self, worker, self.passes)
         self._events = events
+        self.version: Callable[[], Awaitable[int]] = _scanner_version  # of the scanner and all it depends on
         self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._silent_until = 0.0
@@ -100,7 +101,7 @@ class Library:
     async def _load(self) -> None:
         try:
             try:
-                await self.book.load(SCANNER_VERSION)
+                await self.book.load(await self.version())
             except HostError:
                 _LOGGER.exception("stored metadata cannot be read, files are scanned again")
             for root in self.roots:
@@ -111,6 +112,12 @@ class Library:
         self._write_soon()
         self.scanning.begin()
         self.passes.begin()
+
+    async def outdated(self, version: int) -> None:
+        """What is known was found by another version: it is served until it is found again."""
+        await self.ready()
+        self.book.outdate(version)
+        self.scanning.begin()
 
     async def ready(self) -> None:
         """Return when the index has all roots that were registered at the start."""
@@ -355,3 +362,7 @@ class Library:
             await self.book.write()
         except HostError:
             _LOGGER.exception("metadata cannot be stored")
+
+
+async def _scanner_version() -> int:
+    return SCANNER_VERSION

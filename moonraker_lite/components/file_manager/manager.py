@@ -21,7 +21,9 @@ from moonraker_lite.components.file_manager.metadata import changed
 from moonraker_lite.components.file_manager.metadata_api import MetadataApi
 from moonraker_lite.components.file_manager.operations import Operations
 from moonraker_lite.components.file_manager.roots import Root
+from moonraker_lite.components.file_manager.scanner_process import command
 from moonraker_lite.components.file_manager.settings import FileManagerSettings, SecretsSettings
+from moonraker_lite.components.file_manager.slicer_tables import FOLDER, SlicerTables
 from moonraker_lite.components.file_manager.transfer_api import TransferApi
 from moonraker_lite.components.file_manager.unpacker import Unpacker
 from moonraker_lite.components.file_manager.uploads import PrintQueue, PrintStarter, Uploader
@@ -60,7 +62,7 @@ class FileManager(Component, section="file_manager"):
         self._facts = facts
         self._events = events
         self._klippy = klippy
-        worker = ScanWorker(settings.default_metadata_parser_timeout)
+        worker = ScanWorker(settings.default_metadata_parser_timeout, command(str(data.config / FOLDER)))
         self._library = Library(
             events,
             MetadataStore(db),
@@ -68,6 +70,8 @@ class FileManager(Component, section="file_manager"):
             follow_moves=settings.enable_move_analysis,
             pace=settings.move_analysis_pace,
         )
+        self._tables = SlicerTables(data.config, self._library, worker, facts, events)
+        self._library.version = self._tables.start
         passes = self._library.passes
         self._printed = PrintedFile(data.gcodes, hub, events, lambda is_so: passes.busy("printing", is_so=is_so))
         self._unpacker = Unpacker()
@@ -128,6 +132,7 @@ class FileManager(Component, section="file_manager"):
         await self._tasks.close()
         self._unpacker.stop()
         await self._uploader.close()
+        await self._tables.stop()
         await self._library.stop()
 
     # -- for other components --------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from moonraker_lite.gcode_metadata.computed import is_wanting, merged
 from moonraker_lite.storage import MetadataRow, MetadataStore
 
 _ENCODER = msgspec.json.Encoder()
+NO_VERSION = 0  # of a record that is to be found again
 _REST = b'"uuid":'
 _PARTIAL = b',"metadata_state":"partial",'
 
@@ -115,6 +116,12 @@ class MetadataBook:
         for row in await self._store.load_all():
             self._records[row.path] = Metadata(row.size, row.mtime_ns, row.data, stale=row.version != version)
 
+    def outdate(self, version: int) -> None:
+        """All records were found by another version than this one."""
+        self._version = version
+        for path, record in self._records.items():
+            self._records[path] = msgspec.structs.replace(record, stale=True)
+
     def __contains__(self, path: str) -> bool:
         return path in self._records
 
@@ -186,7 +193,9 @@ class MetadataBook:
             await self._store.remove_many([path for path in changed if path not in self._records])
             await self._store.put_many(
                 [
-                    MetadataRow(path, record.size, record.mtime_ns, self._version, record.data)
+                    MetadataRow(
+                        path, record.size, record.mtime_ns, NO_VERSION if record.stale else self._version, record.data
+                    )
                     for path in changed
                     if (record := self._records.get(path)) is not None
                 ]

@@ -14,8 +14,9 @@ import msgspec
 
 _BEGIN = """
 import sys
-sys.path[:0] = sys.argv[1:2]
-sys.path += sys.argv[2:]
+tables, package, *more = sys.argv[1:]
+sys.path[:] = [package, *sys.path, *more]
+sys.argv[1:] = ["--tables", tables] if tables else []
 sys.modules["typing_extensions"] = None
 from moonraker_lite.gcode_metadata.worker import main
 sys.exit(main())
@@ -29,12 +30,13 @@ MAX_ANSWER = 4 * 1024 * 1024
 _DRAIN = 64 * 1024
 
 
-def command() -> tuple[str, ...]:
-    """What starts the scanner: this interpreter, with the modules that this process would find."""
+def command(tables: str = "") -> tuple[str, ...]:
+    """What starts the scanner: this interpreter, with the modules that this process would find, and the slicer tables
+    of a folder."""
     import moonraker_lite
 
     package = str(Path(moonraker_lite.__file__).resolve().parent.parent)
-    return (sys.executable, "-I", "-S", "-c", _BEGIN, package, *(os.path.abspath(path) for path in sys.path))
+    return (sys.executable, "-I", "-S", "-c", _BEGIN, tables, package, *(os.path.abspath(path) for path in sys.path))
 
 
 class BrokenDown(Exception):
@@ -57,6 +59,7 @@ class Answer(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] | None = None
     moves: dict[str, Any] | None = None
     changed: bool | None = None
+    problems: list[str] | None = None
     done: float | None = None
     error: str | None = None
 

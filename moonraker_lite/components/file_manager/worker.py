@@ -127,6 +127,17 @@ class ScanWorker:
         """
         return bool((await self._work_long(path, "objects", progress)).changed)
 
+    async def read_tables(self, folder: str) -> list[str]:
+        """Have the slicer tables of a folder read again; what is wrong with them, a sentence each.
+
+        Raises:
+            ScanFailed: the scanner cannot be used.
+        """
+        job = self._job(folder, work="tables")
+        self._jobs.append(job)
+        self._begin(job)
+        return (await job.result()).problems or []
+
     def set_pace(self, pace: float) -> None:
         """The part of the time (0 to 1) that long work may take from now on."""
         if pace != self._pace:
