@@ -38,6 +38,7 @@ def run(args: argparse.Namespace, *, sections: Sections | None = None) -> int:
     check(config, (*_OWN_SECTIONS, *(component_sections() if sections is None else sections)))
     errors = [str(error) for error in config.errors]
     warnings = [text for text in config.warnings() if text not in errors]
+    warnings += marlin_warnings(config, path.parent)
     for text in errors:
         print(f"error: {text}")
     for text in warnings:
@@ -45,6 +46,21 @@ def run(args: argparse.Namespace, *, sections: Sections | None = None) -> int:
     count = f"{_number(len(errors), 'error')}, {_number(len(warnings), 'warning')}"
     print(f"{path}: {count if errors or warnings else 'all is well'}")
     return 1 if errors else 0
+
+
+def marlin_warnings(config: Config, folder: Path) -> list[str]:
+    """What is wrong with marlin.cfg, where a Marlin printer would read it."""
+    try:
+        printer = config.decode("printer", PrinterSettings)
+    except ConfigError:  # remembered in config.errors
+        return []
+    path = folder / printer.config_file
+    if printer.type == "klipper" or not path.is_file():
+        return []
+    from moonraker_lite.marlin.printer_config import read_printer_config, settings_of
+
+    read = read_printer_config(path)
+    return [*read.warnings, *(f"{path.name}: {problem}" for problem in settings_of(read)[1])]
 
 
 def component_sections() -> list[tuple[str, type[msgspec.Struct] | None]]:

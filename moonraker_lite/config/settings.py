@@ -42,6 +42,9 @@ Positive = Annotated[float, Meta(gt=0)]
 Point = Annotated[tuple[float, ...], Meta(min_length=3, max_length=3)]
 """X, Y, Z in mm."""
 
+Pair = Annotated[tuple[float, ...], Meta(min_length=2, max_length=2)]
+"""X, Y in mm."""
+
 
 class PrinterSettings(msgspec.Struct, frozen=True):
     """`[printer]`: which firmware stands behind the host.
@@ -63,6 +66,8 @@ class PrinterSettings(msgspec.Struct, frozen=True):
     kinematics: Literal["cartesian", "corexy", "corexz", "delta"] | None = None
     position_min: Point | None = None
     position_max: Point | None = None
+    mesh_min: Pair | None = None
+    mesh_max: Pair | None = None
     max_velocity: Positive | None = None
     max_accel: Positive | None = None
     extruders: Annotated[int, Meta(ge=1, le=16)] | None = None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from moonraker_lite.cli import check_config
-from moonraker_lite.config import write_default_config
+from moonraker_lite.components.printer.marlin_options import marlin_options
+from moonraker_lite.config import PrinterSettings, load_config, write_default_config
+from moonraker_lite.marlin.printer_config import given_sections, read_printer_config, settings_of
+from moonraker_lite.marlin.process import arguments
 
 
 class Camera(msgspec.Struct, frozen=True):
@@ -20,6 +24,44 @@ def check(*options: str, sections: check_config.Sections | None = (("webcam *", 
     parser = argparse.ArgumentParser()
     check_config.add_arguments(parser)
     return check_config.run(parser.parse_args(options), sections=sections)
+
+
+MACHINES = ("ender3", "prusa_mk3", "multi_extruder")
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("all_options", [False, True])
+def test_the_examples_of_machines(
+    name: str, all_options: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand, and with every option that is commented out."""
+    text = (Path(__file__).resolve().parents[2] / "config" / f"{name}.conf").read_text()
+    given = re.sub(r"^#(?=[a-z_]+: )", "", text, flags=re.MULTILINE)
+    assert given != text
+    path = tmp_path / f"{name}.conf"
+    path.write_text(given if all_options else text)
+    assert check("-c", str(path), sections=None) == 0
+    assert capsys.readouterr().out == f"{path}: all is well\n"
+    printer = load_config(path).decode("printer", PrinterSettings)
+    process = arguments(["--socket=s", "--gcodes=g", "--serial=x", *marlin_options(printer, tmp_path)])
+    settings, problems = settings_of(read_printer_config(process.config, given_sections(process.set)))
+    assert problems == ()
+    assert settings.extruder_max_temp == printer.extruder_max_temp
+    assert settings.position_max == printer.position_max
+
+
+def test_marlin_cfg_is_looked_at_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "moonraker.conf").write_text("[printer]\ntype: marlin\nserial: /dev/ttyUSB0\n")
+    (config / "marlin.cfg").write_text("[extruder]\nmax_temp: hot\nrubbish\n")
+    assert check("-d", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert "warning: marlin.cfg line 3" in out
+    assert "warning: marlin.cfg: [extruder] max_temp: 'hot' is not a number; the option is left out" in out
+    (config / "moonraker.conf").write_text("[printer]\ntype: klipper\n")
+    assert check("-d", str(tmp_path)) == 0
+    assert "marlin.cfg" not in capsys.readouterr().out
 
 
 def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,4 +32,7 @@ def marlin_options(settings: PrinterSettings, config_folder: Path) -> list[str]:
     for end in ("position_min", "position_max"):
         for axis, place in zip("xyz", getattr(settings, end) or (), strict=False):
             options.append(f"--set=stepper_{axis}:{end}={place:g}")
+    for corner in ("mesh_min", "mesh_max"):
+        if place := getattr(settings, corner):
+            options.append(f"--set=bed_mesh:{corner}={', '.join(f'{value:g}' for value in place)}")
     return options
