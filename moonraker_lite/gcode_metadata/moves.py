@@ -44,6 +44,8 @@ _NOZZLE_WORDS = (
 _BED_WORDS = (b"bed", b"bed_temp")
 _CHAMBER_WORDS = (b"chamber", b"chamber_temp")
 MAX_MACRO = 4096
+MAX_HEATS = 1000
+"""Commands of a start code that heat; the last ones count."""
 MAX_PLAUSIBLE_Z = 10_000.0
 DENSE_REACH = 16 * 1024
 """Where nearly every move names a height (spirals, old slicers), this much beside the outermost move tells it."""
@@ -295,11 +297,11 @@ def _start_code(evidence: Evidence) -> _StartCode:
     first = _FIRST_COMMAND.search(text)
     text = text[first.start() :] if first else b""
     heats = []
-    for command, rest in _TEMPERATURE.findall(text):
+    for command, rest in _TEMPERATURE.findall(text)[-MAX_HEATS:]:
         heats.append((command, {letter: fields.number(value) or 0.0 for letter, value in _WORD.findall(rest)}))
     macro = _START_MACRO.search(text)
     heaters: dict[bytes, float] = {}
-    for words in _HEATER.findall(text):
+    for words in _HEATER.findall(text)[-MAX_HEATS:]:
         name = _HEATER_NAME.search(words[:MAX_MACRO])
         target = _macro_words(words).get(b"target")
         if name is not None and target:
