@@ -14,11 +14,11 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from moonraker_lite.gcode_metadata import heatshrink, meatpack
 from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
-from moonraker_lite.gcode_metadata.packed import MAX_PICTURE_BYTES, Bounded, Container
+from moonraker_lite.gcode_metadata.packed import MAX_PICTURE_BYTES, Container
 from moonraker_lite.gcode_metadata.pictures import MAX_PICTURES, Picture, checked
 from moonraker_lite.gcode_metadata.window import HEAD_LIMIT, Windows
 
@@ -83,20 +83,18 @@ class BgcodeFile(Container):
         found = (_picture(block) for block in self._metadata_blocks() if block.kind == _THUMBNAIL)
         return [picture for picture, _ in zip((item for item in found if item), range(MAX_PICTURES), strict=False)]
 
-    def write(self, target: BinaryIO, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
+    def text(self, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> Iterator[bytes]:
         """The text that PrusaSlicer would have written: facts and pictures as comments around the G-code."""
-        output = Bounded(target, max_bytes)
         tables = dict(self._tables())
-        for piece in (*_opening(tables), b"\n", *map(_picture_comments, self.pictures()), b"\n"):
-            output.write(piece)
-        before = output.written
+        yield b"".join((*_opening(tables), b"\n", *map(_picture_comments, self.pictures()), b"\n"))
+        empty = True
         for block in self.blocks():
-            if block.kind == _GCODE:
-                output.write(_gcode(block))
-        if output.written == before:
+            if block.kind == _GCODE and (gcode := _gcode(block)):
+                empty = False
+                yield gcode
+        if empty:
             raise ContainerError("The binary G-code file holds no G-code. Export it again.")
-        for piece in (b"\n", *_comments(tables.get(_PRINT, {})), b"\n", *_config(tables)):
-            output.write(piece)
+        yield b"".join((b"\n", *_comments(tables.get(_PRINT, {})), b"\n", *_config(tables)))
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in their order, checked against their checksums but not decompressed."""

@@ -7,7 +7,10 @@ unpack("cube.bgcode", Path("cube.gcode"))
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from moonraker_lite.gcode_metadata.kinds import (
     MAX_GCODE_BYTES,
@@ -24,6 +27,7 @@ __all__ = [
     "Container",
     "ContainerError",
     "Kind",
+    "OpenedText",
     "extract_ufp",
     "kind_at",
     "kind_of",
@@ -54,6 +58,39 @@ def open_container(path: str | os.PathLike[str], kind: Kind) -> Container:
     from moonraker_lite.gcode_metadata.zipped import ThreeMfFile, UfpFile
 
     return UfpFile(path) if kind is Kind.UFP else ThreeMfFile(path)
+
+
+class OpenedText:
+    """The text of a print, to be read from its beginning: a file of text as it is, a container unpacked on the way.
+
+    The text of a damaged container ends where the damage is. Use as a context manager. Raises OSError.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        kind = kind_at(path)
+        self._source: IO[bytes] | Container | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        if kind is None:
+            self._source = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the context manager
+        else:
+            with suppress(ContainerError):
+                self._source = container = open_container(path, kind)
+                self._pieces = container.text()
+
+    def read(self, count: int = -1) -> bytes:
+        """Some more text, of a container perhaps more than `count` bytes; empty at the end."""
+        if self._source is None or isinstance(self._source, Container):
+            with suppress(ContainerError):
+                return next(self._pieces, b"")
+            return b""
+        return self._source.read(count)
+
+    def __enter__(self) -> OpenedText:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._source is not None:
+            self._source.close()
 
 
 def unpack(

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any
 
 from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
-from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Bounded, Container
+from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Container
 from moonraker_lite.gcode_metadata.pictures import Picture, checked
 from moonraker_lite.gcode_metadata.window import Windows
 
@@ -81,9 +82,8 @@ class GxFile(Container):
                 found.append(picture)
         return found
 
-    def write(self, target: BinaryIO, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
-        output = Bounded(target, max_bytes)
+    def text(self, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> Iterator[bytes]:
         offset = self._gcode
         while chunk := self._file.read(offset, CHUNK):
-            output.write(chunk)
+            yield chunk
             offset += len(chunk)

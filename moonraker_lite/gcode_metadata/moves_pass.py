@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Callable, Generator
 from itertools import pairwise
-from typing import IO
+from typing import Protocol
 
 import msgspec
 
+from moonraker_lite.gcode_metadata.containers import OpenedText
 from moonraker_lite.gcode_metadata.evidence import LAYER_MARK
 from moonraker_lite.gcode_metadata.motion import INCH, Motion, MoveFacts, Words
 
@@ -51,13 +52,20 @@ _SEPARATE = bytes.maketrans(b"YE", b",,")
 _FLOATS = msgspec.json.Decoder(list[float])
 
 
+class Readable(Protocol):
+    """What gives bytes until it gives none."""
+
+    def read(self, count: int, /) -> bytes:
+        """About `count` bytes."""
+
+
 def scan_moves(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> MoveFacts:
-    """Follow all moves of a G-code file (text). `progress` is told the bytes done after each chunk; what it raises
-    ends the pass.
+    """Follow all moves of a G-code file, or of the (first) print in a container. `progress` is told the bytes done
+    after each chunk; what it raises ends the pass.
 
     Raises OSError when the file cannot be read, and nothing for whatever is in it.
     """
-    with open(path, "rb", buffering=0) as file:
+    with OpenedText(path) as file:
         steps = walk(file)
         while True:
             try:
@@ -69,7 +77,7 @@ def scan_moves(path: str | os.PathLike[str], progress: Callable[[int], None] | N
                 progress(done)
 
 
-def walk(file: IO[bytes], chunk: int = CHUNK) -> Generator[int, None, MoveFacts]:
+def walk(file: Readable, chunk: int = CHUNK) -> Generator[int, None, MoveFacts]:
     """The pass in steps of about `chunk` bytes, each yielding how many bytes are done."""
     motion = Motion()
     done = 0

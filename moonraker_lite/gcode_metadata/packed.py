@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,8 +52,18 @@ class Container(ABC):
         return {}
 
     @abstractmethod
+    def text(self, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> Iterator[bytes]:
+        """A print as text, piece by piece: the first one, or that of the plate with this number (in `plates`). One
+        that says to be longer than `max_bytes` is refused."""
+
     def write(self, target: BinaryIO, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
-        """Write a print as text: the first one, or that of the plate with this number (in `plates`)."""
+        """Write a print as text. What is longer than `max_bytes` is a ContainerError, whatever it says."""
+        written = 0
+        for piece in self.text(plate, max_bytes=max_bytes):
+            written += len(piece)
+            if written > max_bytes:
+                raise ContainerError(f"The print unpacks to more than the {max_bytes} bytes that are allowed.")
+            target.write(piece)
 
     @property
     def text_at(self) -> int | None:
@@ -80,18 +91,3 @@ def write_print(container: Container, destination: Path, plate: int = 0, *, max_
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-class Bounded:
-    """Counts what is written to `target`, and ends it when it is too much."""
-
-    def __init__(self, target: BinaryIO, limit: int) -> None:
-        self._target = target
-        self._limit = limit
-        self.written = 0
-
-    def write(self, data: bytes) -> None:
-        self.written += len(data)
-        if self.written > self._limit:
-            raise ContainerError(f"The print unpacks to more than the {self._limit} bytes that are allowed.")
-        self._target.write(data)

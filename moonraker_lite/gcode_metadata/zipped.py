@@ -15,12 +15,12 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from moonraker_lite.gcode_metadata import fields
 from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError
-from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Bounded, Container
+from moonraker_lite.gcode_metadata.packed import CHUNK, MAX_PICTURE_BYTES, Container
 from moonraker_lite.gcode_metadata.pictures import Picture, checked
 from moonraker_lite.gcode_metadata.window import HEAD_LIMIT, TAIL_LIMIT, Windows
 
@@ -79,12 +79,17 @@ class ZippedPrint(Container):
         length = info.file_size if tail else len(head)
         return Windows.over(pread, length, size=self.size, modified=self.modified)
 
-    def write(self, target: BinaryIO, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> None:
+    def text(self, plate: int = 0, *, max_bytes: int = MAX_GCODE_BYTES) -> Iterator[bytes]:
         info = self._allowed(self._print(plate or self.plates[0]), max_bytes)
-        output = Bounded(target, info.file_size)
-        with self._sound(), self._zip.open(info) as source:
-            while chunk := source.read(CHUNK):
-                output.write(chunk)
+        with self._sound():
+            source = self._zip.open(info)
+        with source:
+            while chunk := self._chunk(source):
+                yield chunk
+
+    def _chunk(self, source: IO[bytes]) -> bytes:
+        with self._sound():
+            return source.read(CHUNK)
 
     def picture(self, name: str) -> Picture | None:
         """A member that is a picture; None for a missing, oversized or foreign one: the print matters more."""

@@ -12,6 +12,7 @@ import pytest
 
 from moonraker_lite.gcode_metadata import Metadata, heatshrink, is_gcode_name, meatpack, scan
 from moonraker_lite.gcode_metadata.containers import ContainerError, Kind, kind_of, open_container, text_name, unpack
+from moonraker_lite.gcode_metadata.moves_pass import scan_moves
 from tests.support import containers as make
 
 ZEROS = "G1 X1 Y1 E1\n" * 400
@@ -314,3 +315,20 @@ def test_the_python_decoder_stands_in_for_heatshrink2(tmp_path: Path, monkeypatc
         assert heatshrink.fast_decoder() is None
     finally:
         heatshrink.fast_decoder.cache_clear()
+
+
+def test_moves_of_a_container(tmp_path: Path) -> None:
+    moves = "".join(f"G1 X{n % 50} Y{n % 40} E.5\n" for n in range(500)).encode()
+    text = b"M83\nG1 Z0.2 F600\n" + moves
+    expected = scan_moves(written(tmp_path, "a.gcode", text))
+    assert expected.filament
+    for name, data in {
+        "a.bgcode": make.bgcode(text.decode(), per_block=100),
+        "a.gcode.3mf": make.three_mf({1: text}),
+        "a.ufp": make.ufp(text),
+        "a.gx": make.gx(text),
+    }.items():
+        assert scan_moves(written(tmp_path, name, data)) == expected, name
+    damaged = scan_moves(written(tmp_path, "b.bgcode", make.bgcode(text.decode(), per_block=100)[:-9]))
+    assert 0 < damaged.filament[0] < expected.filament[0]
+    assert not scan_moves(written(tmp_path, "c.gx", b"xgcode 1.0")).filament
