@@ -173,7 +173,10 @@ async def test_a_damaged_ufp_stays_and_says_why(rig: Rig) -> None:
     rig.gcodes("part.ufp").write_bytes(make.ufp()[:-20])
     assert await rig.until(1) == ["create_file part.ufp"]
     metadata = await rig.call("server.files.metadata", filename="part.ufp")
-    assert "damaged" in metadata["problem"]
+    assert metadata["metadata_state"] == "failed"
+    assert "damaged" in metadata["metadata_error"]
+    rows = await rig.call("server.files.get_directory", path="gcodes", extended=True)
+    assert rows["files"][0]["metadata_state"] == "failed"
     assert os.listdir(rig.gcodes()) == ["part.ufp"]
 
 

@@ -22,6 +22,7 @@ _ENCODER = msgspec.json.Encoder()
 NO_VERSION = 0  # of a record that is to be found again
 _REST = b'"uuid":'
 _PARTIAL = b',"metadata_state":"partial",'
+_FAILED = b',"metadata_state":"failed",'
 
 
 class MetadataState(enum.Enum):
@@ -51,8 +52,10 @@ class Metadata(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> MetadataState:
-        """PARTIAL or COMPLETE."""
-        return MetadataState.PARTIAL if _PARTIAL in self.data else MetadataState.COMPLETE
+        """How much is known."""
+        if _PARTIAL in self.data:
+            return MetadataState.PARTIAL
+        return MetadataState.FAILED if _FAILED in self.data else MetadataState.COMPLETE
 
     def fields(self) -> dict[str, Any]:
         """The record as an object."""
@@ -76,6 +79,9 @@ def make(
     same = before is not None and (before.size, before.mtime_ns) == (size, mtime_ns)
     last = before.fields() if before is not None and same else {}
     state = MetadataState.PARTIAL if follow_moves and is_wanting(found) else MetadataState.COMPLETE
+    if (problem := fields.pop("problem", None)) is not None:  # a damaged container
+        fields["metadata_error"] = problem
+        state = MetadataState.FAILED
     fields["metadata_state"] = state.value
     fields["print_start_time"] = last.get("print_start_time")
     fields["job_id"] = last.get("job_id")
