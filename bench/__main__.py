@@ -18,10 +18,19 @@ from types import FrameType
 
 import tornado
 
-from bench import measure_calls, measure_files, measure_metadata, measure_printing, measure_start, measure_transfer
+from bench import (
+    measure_calls,
+    measure_files,
+    measure_line,
+    measure_metadata,
+    measure_printing,
+    measure_start,
+    measure_transfer,
+)
 from bench.gcode import write_big_file
 from bench.goals import MOONRAKER, OURS
 from bench.moonraker_venv import moonraker_python, moonraker_version
+from bench.octoprint import octoprint_version
 from bench.readings import load, machine
 from bench.report import Report
 from bench.servers import Server, bare_tornado, running, server_info_body
@@ -29,6 +38,9 @@ from bench.subjects import Subject, moonraker, ours
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = ("start", "calls", "transfer", "files", "printing", "metadata")
+# Takes another ten minutes, OctoPrint's waiting for lost answers most of them: only when asked for.
+LINE = "line"
+LINE_TITLE = "## The line to a Marlin board"
 
 
 class OutOfTime(BaseException):
@@ -63,6 +75,11 @@ class Bench:
 
     def run(self) -> None:
         """Measure everything that was asked for. What fails is noted, and the rest goes on."""
+        if self.parts != [LINE]:
+            self._run_beside_moonraker()
+        self._part(LINE, self._line)
+
+    def _run_beside_moonraker(self) -> None:
         subjects = self._subjects()
         with contextlib.ExitStack() as stack:
             servers = [stack.enter_context(running(subject, self.rig / name)) for name, subject in subjects.items()]
@@ -82,6 +99,12 @@ class Bench:
             measure_start.measure_with_marlin(self.report, subjects[OURS], self.rig)
         rounds = 3 if self.quick else 7
         measure_start.measure_with_features(self.report, list(subjects.values()), self.rig / "features", rounds)
+
+    def _line(self) -> None:
+        subject = ours(uvloop=not self.args.no_uvloop)
+        with_octoprint = self.args.only_subject is None
+        rounds = 1 if self.quick else 3
+        measure_line.measure_line(self.report, subject, self.rig / LINE, rounds, beside_octoprint=with_octoprint)
 
     def _subjects(self) -> dict[str, Subject]:
         subjects = {}
@@ -174,9 +197,41 @@ def page(bench: Bench, seconds: float) -> str:
         "",
         bench.report.table(),
     ]
-    if bench.report.problems:
-        lines += ["", "Not measured:", "", *(f"- {problem}" for problem in bench.report.problems)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + _problems(bench)) + "\n"
+
+
+def _problems(bench: Bench) -> list[str]:
+    problems = bench.report.problems
+    return ["", "Not measured:", "", *(f"- {problem}" for problem in problems)] if problems else []
+
+
+def line_page(bench: Bench, seconds: float) -> str:
+    """The section about the line; empty where it was not measured."""
+    table = bench.report.line_table()
+    if not table:
+        return ""
+    lines = [
+        LINE_TITLE,
+        "",
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {seconds:.0f} s, `scripts/bench{_options()}`.",
+        "",
+        f"- Machine: {machine()}.",
+        f"- OctoPrint {octoprint_version() or '(not installed)'}, as `pip install octoprint` gives it, without its",
+        "  analysis of files and its serial log. Both print the same file on the same firmware (`bench/firmware.c`)",
+        "  over a pty, in turn. What the firmware has executed is compared with the file where the line is bad.",
+        "- moonraker_lite's figures are those of its Marlin process; the last two rows are those of host and process.",
+        "",
+        table,
+    ]
+    return "\n".join(lines + _problems(bench)) + "\n"
+
+
+def write_results(bench: Bench, main_page: str, line: str) -> None:
+    """Replace what was measured; the other half of the file stays as it is."""
+    old = RESULTS.read_text() if RESULTS.exists() else ""
+    old_main, found, old_line = old.partition(LINE_TITLE)
+    main_page = main_page if bench.parts != [LINE] else old_main
+    RESULTS.write_text(main_page.rstrip() + "\n" + ("\n" + (line or found + old_line) if line or found else ""))
 
 
 def _loop_name() -> str:
@@ -192,7 +247,7 @@ def _options() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join((*PARTS, LINE))}")
     parser.add_argument(
         "--quick", action="store_true", help="100 files instead of 1,000, fewer rounds (below 3 minutes)"
     )
@@ -204,8 +259,8 @@ def main() -> int:
     parser.add_argument("--only-subject", choices=(OURS, MOONRAKER), help="measure only one of the two")
     parser.add_argument("--dir", type=Path, help="measure in this folder (default: a temporary one)")
     args = parser.parse_args()
-    if unknown := set(args.parts).difference(PARTS):
-        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    if unknown := set(args.parts).difference((*PARTS, LINE)):
+        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join((*PARTS, LINE))}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode, too
     rig = Path(tempfile.mkdtemp(prefix="moonraker_lite-bench-", dir=args.dir)).resolve()
     os.environ["TMPDIR"] = str(rig)  # Moonraker receives uploads there: the same file system for both
@@ -213,16 +268,18 @@ def main() -> int:
     bench = Bench(args, rig)
     begin = time.monotonic()
     try:
-        with time_limit(170 if args.quick else 590):
+        with time_limit(900 if LINE in bench.parts else 170 if args.quick else 590):
             bench.run()
     except OutOfTime as error:
         bench.report.problem(str(error))
     finally:
         shutil.rmtree(rig, ignore_errors=True)
-    text = page(bench, time.monotonic() - begin)
-    print(text)
+    seconds = time.monotonic() - begin
+    text, line = page(bench, seconds), line_page(bench, seconds)
+    print(text if bench.parts != [LINE] else "")
+    print(line)
     if args.write:
-        RESULTS.write_text(text)
+        write_results(bench, text, line)
     return int(args.check and bool(bench.report.unmet() or bench.report.problems))
 
 

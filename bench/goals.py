@@ -11,16 +11,19 @@ import msgspec
 OURS = "moonraker_lite"
 MOONRAKER = "Moonraker"
 BARE = "bare Tornado"
+OCTOPRINT = "OctoPrint"
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """One row. `goals` maps a reference to the least factor; `limit` is the most that our own figure may be."""
+    """One row. `goals` maps a reference to the least factor; `limit` is the most that our own
+    figure may be, `least` the least."""
 
     title: str
     unit: str
     more_is_better: bool = False
     goals: dict[str, float] = {}
     limit: float | None = None
+    least: float | None = None
 
     def factor(self, own: float, reference: float) -> float:
         """How many times better `own` is than `reference`."""
@@ -78,3 +81,29 @@ MEASURES: dict[str, Measure] = {
     "op_download": Measure("CPU of one download", "ms"),
     "op_drop": Measure("CPU of one dropped file with metadata (with child processes)", "ms"),
 }
+
+# The line to a Marlin board, measured beside OctoPrint.
+LINE_MEASURES: dict[str, Measure] = {
+    "line_rate": Measure(
+        "lines per second over a pty, a firmware that answers at once",
+        "1/s",
+        more_is_better=True,
+        goals={OCTOPRINT: 4.0},
+    ),
+    "line_cpu": Measure("CPU of one such line", "µs", goals={OCTOPRINT: 4.0}),
+    "wire_115200_plain": Measure("share of a wire of 115,200 baud that is used, plain ok", "%", least=97.0),
+    "wire_115200_advanced": Measure("the same, ADVANCED_OK", "%", least=97.0),
+    "wire_250000_plain": Measure("share of a wire of 250,000 baud that is used, plain ok", "%", least=97.0),
+    "wire_250000_advanced": Measure("the same, ADVANCED_OK", "%", least=97.0),
+    "wire_lost": Measure("bytes that a receive buffer of 128 lost on these wires", "bytes", limit=0.0),
+    "wire_starved": Measure(
+        "times that the planner ran empty, ADVANCED_OK, moves 5 % longer than lines", "", limit=0.0
+    ),
+    "line_damaged": Measure(
+        "5,000 lines, of which 5 % arrive damaged, 1 % of the oks twice", "s", goals={OCTOPRINT: 1.0}
+    ),
+    "line_lost": Measure("5,000 lines, of which 3 get no ok", "s", goals={OCTOPRINT: 1.0}),
+    "lines_alone": Measure("lines per second through the whole host, 250,000 baud", "1/s", more_is_better=True),
+    "lines_hammered": Measure("the same while 50 clients call without pause: less by", "%", limit=2.0),
+}
+MEASURES |= LINE_MEASURES

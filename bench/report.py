@@ -9,12 +9,15 @@ from itertools import starmap
 
 import msgspec
 
-from bench.goals import BARE, MEASURES, MOONRAKER, OURS
+from bench.goals import BARE, LINE_MEASURES, MEASURES, MOONRAKER, OCTOPRINT, OURS
 from bench.readings import load
 
 _HEAD = (
     "| measurement | unit | moonraker_lite | Moonraker | bare Tornado | factor | goal | | load |\n"
     "|---|---|--:|--:|--:|--:|--:|---|--:|"
+)
+_LINE_HEAD = (
+    "| measurement | unit | moonraker_lite | OctoPrint | factor | goal | | load |\n|---|---|--:|--:|--:|---|---|--:|"
 )
 
 
@@ -58,7 +61,9 @@ class Report:
         if measure.limit is not None:
             met = None if own is None else own <= measure.limit
             return Verdict(f"≤ {measure.limit:g} {measure.unit}", "", met)
-        factors = {name: self.factor(key, name) for name in (MOONRAKER, BARE)}
+        if measure.least is not None:
+            return Verdict(f"≥ {measure.least:g} {measure.unit}", "", None if own is None else own >= measure.least)
+        factors = {name: self.factor(key, name) for name in (MOONRAKER, BARE, OCTOPRINT)}
         reached = " / ".join(f"{_number(factor)}x" for factor in factors.values() if factor is not None)
         for reference, least in measure.goals.items():
             factor = factors[reference]
@@ -83,11 +88,17 @@ class Report:
 
     def table(self) -> str:
         """The rows that have any sample, as a Markdown table."""
-        return "\n".join([_HEAD, *(self._row(key) for key in MEASURES if key in self._samples)])
+        keys = [key for key in MEASURES if key in self._samples and key not in LINE_MEASURES]
+        return "\n".join([_HEAD, *(self._row(key, (OURS, MOONRAKER, BARE)) for key in keys)])
 
-    def _row(self, key: str) -> str:
+    def line_table(self) -> str:
+        """The same for the line to a Marlin board, beside OctoPrint; empty where it was not asked for."""
+        keys = [key for key in LINE_MEASURES if key in self._samples]
+        return "\n".join([_LINE_HEAD, *(self._row(key, (OURS, OCTOPRINT)) for key in keys)]) if keys else ""
+
+    def _row(self, key: str, subjects: tuple[str, ...]) -> str:
         measure, verdict = MEASURES[key], self.verdict(key)
-        values = [self.median(key, subject) for subject in (OURS, MOONRAKER, BARE)]
+        values = [self.median(key, subject) for subject in subjects]
         texts = ["" if value is None else _number(value) for value in values]
         mark = {True: "met", False: "**missed**", None: ""}[verdict.met]
         cells = [measure.title.format(files=self._files), measure.unit, *texts, verdict.reached, verdict.goal, mark]

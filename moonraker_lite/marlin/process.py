@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -28,6 +29,8 @@ _LOGGER = logging.getLogger("moonraker_lite.marlin")
 EXIT_USAGE = 2
 EXIT_ALREADY_SERVED = 3
 EXIT_SOCKET = 4
+
+PRIORITY = -10
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -124,9 +127,16 @@ def detach() -> None:
     os.close(null)
 
 
+def ask_for_priority() -> None:
+    """Who answers a printer in time needs little, but soon; a web server can wait. Without permission, so be it."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     detach()
+    ask_for_priority()
     try:
         set_up(options.log, verbose=options.verbose)
         where = "virtual printer" if options.virtual else f"{options.serial} at {options.baud or 'any'} baud"

@@ -239,6 +239,7 @@ class SimulatedLine:
         self.now = max(self.now, min(times))
         if self._away_until and self.now >= self._away_until:
             self._away_until = 0.0
+            self._progress_at = self.now
             self.protocol.resume(self.now)
             return []
         if arrival is not None and arrival <= self.now:
