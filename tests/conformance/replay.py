@@ -11,18 +11,21 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from moonraker_lite.gcode_metadata import is_gcode_name
 from tests.support.recordings import shape_differences
 
 Record = dict[str, Any]
-PATIENCE = 5.0  # s for an answer or a recorded notification to come
+PATIENCE = 30.0  # s for an answer or a recorded notification to come
 QUIET = 0.25  # s without a message after which none is expected any more
 # Told for reasons that a replay does not have, such as another program on the recorded machine.
 UNRELATED = {
@@ -89,6 +92,28 @@ class Session:
             known = len(self._heard)
             await asyncio.sleep(seconds)
         self._heard.clear()
+
+    async def settled(self, gcodes: Path, seconds: float) -> None:
+        """Wait until the server knows all G-code files in its folder and has told of them; forget what it told."""
+        async with asyncio.timeout(60):
+            while await self._unknown(gcodes):
+                await asyncio.sleep(0.05)
+        await self.quiet(seconds)
+
+    async def _unknown(self, gcodes: Path) -> bool:
+        """Whether a visible G-code file is not listed yet, or still being scanned."""
+        for folder, names, files in os.walk(gcodes):
+            names[:] = [name for name in names if name[0] != "."]
+            place = Path("gcodes", Path(folder).relative_to(gcodes))
+            call = {"path": str(place), "extended": True}
+            answer = await self.call(
+                {"jsonrpc": "2.0", "id": 0, "method": "server.files.get_directory", "params": call}
+            )
+            listed = {file["filename"]: file for file in answer.get("result", {"files": ()})["files"]}
+            there = [name for name in files if is_gcode_name(name) and os.path.exists(f"{folder}/{name}")]
+            if any(name not in listed or listed[name].get("metadata_state") == "scanning" for name in there):
+                return True
+        return False
 
     async def differences(self, record: Record, content: bytes = b"", patience: float = PATIENCE) -> list[str]:
         """Send the request of a record; how the outcome differs from what was recorded.

@@ -70,10 +70,11 @@ async def test_replayed(host: Host, tmp_path: Path, scenario: str, end: str | No
     rows = records(scenario)
     stated = json.loads(DEVIATIONS.read_text(encoding="utf-8"))
     scene = Scene(tmp_path / "printer_data")
+    gcodes = tmp_path / "printer_data" / "gcodes"
     found: list[str] = []
     async with Session.open(host.port) as session:
         scene.begin(scenario)
-        await session.quiet(0.5)
+        await session.settled(gcodes, 0.5)
         for method, params in EARLIER.get(scenario, ()):
             await session.call({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
             await session.quiet(WRITTEN)
@@ -83,7 +84,7 @@ async def test_replayed(host: Host, tmp_path: Path, scenario: str, end: str | No
             if row["kind"] not in ("http", "ws", "raw") or row["name"] in INCOMPLETE | OTHER_TYPES:
                 continue
             if scene.step(scenario, row["name"]):
-                await session.quiet(0.6)
+                await session.settled(gcodes, 0.6)
             differs = not stated.get(f"{scenario}/{row['name']}", UNPAIRED).startswith(UNPAIRED)
             problems = await session.differences(row, scene.upload(row["request"]), 0.1 if differs else PATIENCE)
             if differs and not problems:
