@@ -197,7 +197,7 @@ def test_killed_at_any_moment(
 
     async def kill_often() -> None:
         worker = ScanWorker(30.0, (sys.executable, "-I", "-S", str(script)))
-        for _ in range(150):
+        for _ in range(60):
             jobs = [asyncio.ensure_future(worker.scan(f"/f{number}", "/t")) for number in range(moments.randrange(4))]
             worker.warm()
             for _ in range(moments.randrange(3)):
