@@ -8,13 +8,14 @@ EXTENSIONS = frozenset({".gcode", ".g", ".gco", ".nc"})
 
 
 def resolve(folder: Path, name: str) -> Path | None:
-    """Return the regular file that a client's name means; None when there is none, or it would lie outside."""
+    """Return the regular file that a client's name means; None when there is none, it would lie outside, or its ending
+    is not one of G-code: what is no text must never get to a printer."""
     parts = name.lstrip("/").split("/")
     if any(ord(char) < 32 or ord(char) == 127 for char in name) or any(part in ("", ".", "..") for part in parts):
         return None
     path = folder.joinpath(*parts)
     try:
-        return path if path.is_file() else None
+        return path if path.suffix.lower() in EXTENSIONS and path.is_file() else None
     except (OSError, ValueError):
         return None  # a name that no file system takes
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from moonraker_lite.components.file_manager.changes import Action, Place
 from moonraker_lite.components.file_manager.disk_errors import explained
 from moonraker_lite.components.file_manager.in_use import PrintedFile
+from moonraker_lite.components.file_manager.paths import normalize
 from moonraker_lite.components.file_manager.placing import unpack_into
 from moonraker_lite.components.file_manager.roots import Folder
 from moonraker_lite.components.file_manager.unpacker import Unpacker
@@ -49,6 +50,8 @@ class Containers:
             HostError: the container is damaged, or there is no room for its text.
         """
         library = self._library
+        if not await library.glance(lambda: self._is_container(filename)):
+            return filename  # a print must not wait for a folder that is still being read
         await library.up_to_date()
         place = library.canonical(Place("gcodes", filename.lstrip("/")))
         node = library.index.folder(place.parent)
@@ -68,6 +71,14 @@ class Containers:
                     await library.scanning.scan(target.path)
                     made.add(Action.MODIFY_FILE if existed else Action.CREATE_FILE, target)
         return target.path
+
+    def _is_container(self, filename: str) -> bool:
+        """Whether this is a container, if it is a file at all (blocking)."""
+        root = self._library.roots.get("gcodes")
+        try:
+            return root is not None and file_kind(os.path.join(root.path, normalize(filename)), filename) is not None
+        except (OSError, HostError):
+            return False
 
     def _look(self, folder: str, name: str) -> tuple[Kind | None, str, bool]:
         """What a file is, the name of its text, and whether that is there already (blocking)."""
