@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from moonraker_lite.gcode_metadata import fields
@@ -50,6 +51,11 @@ MAX_PLAUSIBLE_Z = 10_000.0
 DENSE_REACH = 16 * 1024
 """Where nearly every move names a height (spirals, old slicers), this much beside the outermost move tells it."""
 DENSE_WORDS = 200
+LONGEST_MOVE = 256
+MAX_TRIES = 3000
+"""Of one height."""
+MAX_EVENTS = 6000
+"""Changes of height that are gone through in order."""
 MAX_CANDIDATES = 32
 """Heights to try one by one, for example those of lifts above the print, before all are gone through in order."""
 
@@ -216,7 +222,7 @@ def _height_at(data: bytes, limit: int) -> float | None:
         if at < 0:
             return None
         word = _Z_WORD.match(data, at)
-        line = data.rfind(b"\n", 0, at)
+        line = data.rfind(b"\n", max(0, at - LONGEST_MOVE), at)
         if word is not None and line >= 0 and _MOVE_TO_Z.match(data, line, at) is not None:
             height = fields.number(word[1])
             if _is_relative(data, line) or height is None or abs(height) > MAX_PLAUSIBLE_Z:
@@ -230,7 +236,9 @@ def _is_printed(data: bytes, spellings: set[bytes], start: int, limit: int) -> b
     for spelling in spellings:
         word = b"Z" + spelling
         at = data.find(word, start, limit)
-        while at >= 0:
+        for _ in range(MAX_TRIES):
+            if at < 0:
+                break
             if data[at + len(word) : at + len(word) + 1] not in _DIGITS and _prints_at(data, at):
                 return True
             at = data.find(word, at + len(word), limit)
@@ -242,7 +250,7 @@ _DIGITS = frozenset(bytes([digit]) for digit in b"0123456789.")
 
 def _prints_at(data: bytes, at: int) -> bool:
     """Whether the Z word there belongs to an absolute move, and filament is fed before the next one."""
-    line = data.rfind(b"\n", 0, at)
+    line = data.rfind(b"\n", max(0, at - LONGEST_MOVE), at)
     if line < 0 or _MOVE_TO_Z.match(data, line, at) is None:
         return False
     following = _HEIGHT_EVENT.search(data, at)
@@ -271,7 +279,7 @@ def _heights(data: bytes, start: int) -> Iterator[tuple[float, int, int]]:
     """Absolute Z values with the range of bytes for which each holds."""
     relative = False
     current: tuple[float, int] | None = None
-    for event in _HEIGHT_EVENT.finditer(data, start):
+    for event in islice(_HEIGHT_EVENT.finditer(data, start), MAX_EVENTS):
         if event[1]:
             relative = event[1] == b"1"
             continue

@@ -22,6 +22,9 @@ SMALL_FILE = 1024 * 1024
 """Up to this size a whole file may be looked at for what stands only between its ends (labels, layer marks)."""
 SHORTEST_LINES = 12
 """Mean bytes per line below which a window is no slicer's work and does not grow: every pass costs time per line."""
+LONGEST_LINES = 16 * 1024
+LONG_WINDOW = 256 * 1024
+"""Some slicers write a picture into one line; a window as large as this has more lines besides."""
 START_MARGIN = 8 * 1024
 """Some facts (layer count) stand between a priming move in the start code and the first layer."""
 
@@ -219,4 +222,6 @@ def last_match(pattern: re.Pattern[bytes], data: bytes, signs: tuple[bytes, ...]
 
 
 def _is_dense(data: bytes) -> bool:
-    return data.count(b"\n") * SHORTEST_LINES > len(data)
+    """Whether its lines are too short, or too long, for what a slicer writes."""
+    lines = data.count(b"\n")
+    return lines * SHORTEST_LINES > len(data) or (len(data) >= LONG_WINDOW and lines * LONGEST_LINES < len(data))

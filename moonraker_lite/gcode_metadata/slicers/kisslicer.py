@@ -49,7 +49,11 @@ def _density(value: bytes) -> float | None:
 
 TABLE: Table = {
     "object_height": (Comment("end_layer_object z", positive, last=True),),
-    "estimated_time": (Comment("estimated build time", minutes), Comment("estimated-in-gui build time", minutes)),
+    "estimated_time": (
+        Comment("estimated build time", minutes),
+        Comment("calculated-during-export build time", minutes),
+        Comment("estimated-in-gui build time", minutes),
+    ),
     "layer_height": (
         Comment("max_layer_thickness_mm", positive, last=True),
         Comment("layer_thickness_mm", positive, last=True),
