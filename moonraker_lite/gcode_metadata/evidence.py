@@ -29,7 +29,7 @@ _PARENTHESIS = re.compile(
     rb"(?!\w+ path,)"
     rb"([^\n:=,]{1,160}+)[:=,]([^\r\n]*+)"
 )
-MAX_COMMENTS = 10_000
+MAX_COMMENTS = 15_000
 MAX_REPEATS = 32
 """Values kept of one key: the first ones, and always the last."""
 

@@ -54,7 +54,7 @@ DENSE_WORDS = 200
 LONGEST_MOVE = 256
 MAX_TRIES = 3000
 """Of one height."""
-MAX_EVENTS = 6000
+MAX_EVENTS = 4000
 """Changes of height that are gone through in order."""
 MAX_CANDIDATES = 32
 """Heights to try one by one, for example those of lifts above the print, before all are gone through in order."""
