@@ -86,10 +86,20 @@ class Report:
         """The measures whose goal was measured and missed."""
         return [key for key in MEASURES if self.verdict(key).met is False]
 
-    def table(self) -> str:
-        """The rows that have any sample, as a Markdown table."""
-        keys = [key for key in MEASURES if key in self._samples and key not in LINE_MEASURES]
-        return "\n".join([_HEAD, *(self._row(key, (OURS, MOONRAKER, BARE)) for key in keys)])
+    def table(self, older: str = "") -> str:
+        """The rows that have any sample, as a Markdown table; of the rest those of an older page with such a table."""
+        known = {line.split(" | ")[0]: line for line in older.splitlines() if line.startswith("| ")}
+        rows = []
+        for key in MEASURES:
+            if key in LINE_MEASURES:
+                continue
+            subjects = (OURS, MOONRAKER, BARE)
+            row = self._row(key, subjects) if key in self._samples else known.get(f"| {self._title(key)}")
+            rows += [row] if row is not None else []
+        return "\n".join([_HEAD, *rows])
+
+    def _title(self, key: str) -> str:
+        return MEASURES[key].title.format(files=self._files)
 
     def line_table(self) -> str:
         """The same for the line to a Marlin board, beside OctoPrint; empty where it was not asked for."""
@@ -101,7 +111,7 @@ class Report:
         values = [self.median(key, subject) for subject in subjects]
         texts = ["" if value is None else _number(value) for value in values]
         mark = {True: "met", False: "**missed**", None: ""}[verdict.met]
-        cells = [measure.title.format(files=self._files), measure.unit, *texts, verdict.reached, verdict.goal, mark]
+        cells = [self._title(key), measure.unit, *texts, verdict.reached, verdict.goal, mark]
         return "| " + " | ".join([*cells, f"{statistics.median(self._loads[key]):.1f}"]) + " |"
 
 
