@@ -30,8 +30,8 @@ def marlin_options(settings: PrinterSettings, config_folder: Path) -> list[str]:
         if value is not None:
             options.append(f"--set={section}:{option}={value if isinstance(value, str) else format(value, 'g')}")
     for end in ("position_min", "position_max"):
-        for axis, place in zip("xyz", getattr(settings, end) or (), strict=False):
-            options.append(f"--set=stepper_{axis}:{end}={place:g}")
+        places = zip("xyz", getattr(settings, end) or (), strict=False)
+        options += [f"--set=stepper_{axis}:{end}={place:g}" for axis, place in places]
     for corner in ("mesh_min", "mesh_max"):
         if place := getattr(settings, corner):
             options.append(f"--set=bed_mesh:{corner}={', '.join(f'{value:g}' for value in place)}")
