@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -37,6 +38,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m moonraker_lite.marlin",
         description="Drive a Marlin printer and offer Klipper's API socket for it.",
+        # A width of its own: argparse would load `shutil` and all its compressors to ask for that of the terminal.
+        formatter_class=functools.partial(argparse.HelpFormatter, width=100),
     )
     parser.add_argument("--socket", type=Path, required=True, help="path of the API socket to serve")
     parser.add_argument("--gcodes", type=Path, required=True, help="folder with the files to print")
@@ -101,8 +104,14 @@ async def serve(options: argparse.Namespace) -> None:
     endpoints = Endpoints(printer, log_file=options.log, config_file=config_file)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end(*_: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        # Not `add_signal_handler`: for that asyncio would load `inspect` (see `late`).
+        signal.signal(number, end)
     try:
         await server.start()
         printer.start()

@@ -8,7 +8,6 @@ next line. What cannot be known is said in its head.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -195,7 +194,8 @@ def write(source: Path, target: Path, lines: list[str], position: int) -> None:
     Raise OSError; CommandError when there is no room.
     """
     needed = source.stat().st_size - position
-    if shutil.disk_usage(target.parent).free < needed + SPARE:
+    disk = os.statvfs(target.parent)
+    if disk.f_bavail * disk.f_frsize < needed + SPARE:
         raise CommandError(f"There is no room on the disk for {target.name}: {needed} bytes are needed")
     temporary = target.with_name(f".{target.name}.tmp")
     try:
