@@ -25,6 +25,7 @@ from moonraker_lite.logs import Logs, setup_logging, startup_block
 
 _LOGGER = logging.getLogger(__name__)
 DESCRIPTORS = 4096
+SWITCH_SECONDS = 0.001  # that a thread which computes keeps the event loop waiting; Python's own are 5 ms
 
 SETTLE_SECONDS = 1.0  # after the first clients have been answered
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"The log file {places.log_file} cannot be written: {error.strerror}. See -l and -n.", file=sys.stderr)
         return 1
     _allow_many_files()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         if args.configfile is None and write_default_config(config_file):
             _LOGGER.info("wrote a default configuration to %s", config_file)

@@ -53,7 +53,7 @@ class Browsing:
         if root is None or node is None:
             raise BadRequest(f"Failed to build file list, invalid root: {shown(params.root)}")
         await self._checked(node)
-        return encoded(listing.file_list(node, root, self._library.index), list[FileInfo])
+        return encoded(await listing.file_list(node, root, self._library.index), list[FileInfo])
 
     @endpoint("GET", "/server/files/directory", rpc="server.files.get_directory")
     async def get_directory(self, request: Request, params: DirectoryParams) -> Directory:
@@ -69,8 +69,8 @@ class Browsing:
             extras = self._library.scanning.members
             self._library.scanning.look(node.place)
         return Directory(
-            dirs=encoded(listing.directories(node, target.root), list[NamedDirectory]),
-            files=encoded(listing.files(node, target.root, extras), list[NamedFile]),
+            dirs=encoded(await listing.directories(node, target.root), list[NamedDirectory]),
+            files=encoded(await listing.files(node, target.root, extras), list[NamedFile]),
             disk_usage=usage,
             root_info=RootName(target.root.name, target.root.permissions),
         )

@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 POLL_SECONDS = 5.0  # how often folders without a watch are compared
 RETRY_SECONDS = 1.0  # after a batch that could not be worked on
 MAX_BLOCKS = 512  # blocks of kernel records (8 MiB) that wait here; beyond that the folders are compared
-SLICE = 500  # observations that are reported before others may use the loop
+SLICE = 100  # observations that are reported before others may use the loop
 QUIET_FIRST, QUIET_MOST = 0.002, 0.064  # s of rest while somebody only writes; the kernel then merges the events
 BURST_GAP, BURST_REST = 0.003, 0.005  # s; what follows so soon upon another cycle comes with what follows it
 

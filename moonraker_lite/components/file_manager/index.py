@@ -46,7 +46,7 @@ class Node:
 
     __slots__ = (
         "_real", "aliases", "checked", "entries", "folders", "key", "link", "listings", "mtime_ns", "name", "parent",
-        "reserved", "size", "wd",
+        "reserved", "size", "version", "wd",
     )  # fmt: skip
 
     def __init__(self, name: str, parent: Node | None, *, real: str | None = None, link: bool = False) -> None:
@@ -62,6 +62,7 @@ class Node:
         self.link = link
         self.reserved = False
         self.listings: dict[str, bytes] = {}
+        self.version = 0  # counts the changes of what listings show
         self.checked = 0.0  # when the disk was last asked whether this is all
         self._real = real
 
@@ -89,6 +90,7 @@ class Node:
         node: Node | None = self
         self.listings.clear()
         while node is not None:
+            node.version += 1
             node.listings.pop("tree", None)
             node = node.parent
 

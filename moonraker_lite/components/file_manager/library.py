@@ -43,7 +43,7 @@ _LOGGER = logging.getLogger(__name__)
 THREADS = 4  # for what takes long: writing, syncing, copying
 LOOKS = 2  # for what is short, so that listings need not wait for a slow disk
 ANSWER_SECONDS = 0.02  # s that an answer has to leave before what it is about is announced
-SEND_SLICE, SEND_GAP = 200, 0.002  # notifications sent at once, and s until the next ones
+SEND_SLICE, SEND_GAP = 100, 0.002  # notifications sent at once, and s until the next ones
 WRITE_DELAY = 0.5  # s; metadata that is lost with a power cut is scanned again, so it is written in batches
 
 T = TypeVar("T")

@@ -1,8 +1,12 @@
-"""Listings as encoded JSON, made from the index and kept until something in them changes."""
+"""Listings as encoded JSON, made from the index and kept until something in them changes.
+
+They are made piece by piece, so that thousands of files hold up nobody else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -12,6 +16,7 @@ from moonraker_lite.components.file_manager.names import is_gcode_name
 from moonraker_lite.components.file_manager.roots import Root
 from moonraker_lite.components.file_manager.types import FileInfo, Item, NamedDirectory, NamedFile
 
+SLICE = 250  # rows that are made before others may use the loop
 _ENCODER = msgspec.json.Encoder()
 Extras = Callable[[Place, Entry], bytes]
 """Gives the metadata fields of a G-code file for an extended listing: encoded members without braces, or b""."""
@@ -29,59 +34,66 @@ def permissions(entry: Entry, root: Root) -> str:
     return "r" if entry.link else root.permissions
 
 
-def file_list(node: Node, root: Root, index: Index) -> bytes:
+async def file_list(node: Node, root: Root, index: Index) -> bytes:
     """The answer of files.list: every file of a root, sorted by its path in lower case; in gcodes only G-code."""
     made = node.listings.get("tree")
-    if made is None:
-        only_gcode = root.name == "gcodes"
-        rows = [
-            (path.lower(), FileInfo(path, seconds(entry.mtime_ns), entry.size, permissions(entry, root)))
-            for path, entry in index.files(root.name)
-            if not only_gcode or is_gcode_name(path)
-        ]
-        rows.sort(key=lambda row: row[0])
-        made = node.listings["tree"] = _ENCODER.encode([row for _, row in rows])
-    return made
+    if made is not None:
+        return made
+    version, only_gcode = node.version, root.name == "gcodes"
+    found = [(path.lower(), path, entry) for path, entry in index.files(root.name)]
+    found.sort(key=lambda row: row[0])
+    rows = (
+        _ENCODER.encode(FileInfo(path, seconds(entry.mtime_ns), entry.size, permissions(entry, root)))
+        for _, path, entry in found
+        if not only_gcode or is_gcode_name(path)
+    )
+    return await _made(node, "tree", version, rows)
 
 
-def directories(node: Node, root: Root) -> bytes:
+async def directories(node: Node, root: Root) -> bytes:
     """The folders in a folder."""
     kept = f"dirs:{root.permissions}"
     made = node.listings.get(kept)
-    if made is None:
-        rows = [
-            NamedDirectory(seconds(below.mtime_ns), below.size, "" if below.reserved else root.permissions, below.name)
-            for below in node.folders.values()
-        ]
-        rows += [
-            NamedDirectory(seconds(target.mtime_ns), target.size, root.permissions, name)
-            for name, target in node.aliases.items()
-        ]
-        made = node.listings[kept] = _ENCODER.encode(rows)
-    return made
+    if made is not None:
+        return made
+    named = [(below, below.name, "" if below.reserved else root.permissions) for below in node.folders.values()]
+    named += [(target, name, root.permissions) for name, target in node.aliases.items()]
+    rows = (
+        _ENCODER.encode(NamedDirectory(seconds(below.mtime_ns), below.size, rights, name))
+        for below, name, rights in named
+    )
+    return await _made(node, kept, node.version, rows)
 
 
-def files(node: Node, root: Root, extras: Extras | None) -> bytes:
+async def files(node: Node, root: Root, extras: Extras | None) -> bytes:
     """The files in a folder; with `extras` their metadata too."""
     kept = f"{'files' if extras is None else 'extended'}:{root.permissions}"
     made = node.listings.get(kept)
-    if made is None:
-        visible = [(file, entry) for file, entry in node.entries.items() if entry.visible]
-        rows = [
-            NamedFile(seconds(entry.mtime_ns), entry.size, permissions(entry, root), file) for file, entry in visible
-        ]
-        made = _ENCODER.encode(rows) if extras is None else _extended(node.place, rows, visible, extras)
+    if made is not None:
+        return made
+    visible = [(file, entry) for file, entry in node.entries.items() if entry.visible]
+    return await _made(node, kept, node.version, _file_rows(node.place, visible, root, extras))
+
+
+def _file_rows(folder: Place, visible: list[tuple[str, Entry]], root: Root, extras: Extras | None) -> Iterable[bytes]:
+    for file, entry in visible:
+        row = _ENCODER.encode(NamedFile(seconds(entry.mtime_ns), entry.size, permissions(entry, root), file))
+        more = extras(folder.child(file), entry) if extras is not None else b""
+        yield b"%b,%b}" % (row[:-1], more) if more else row
+
+
+async def _made(node: Node, kept: str, version: int, rows: Iterable[bytes]) -> bytes:
+    """The list of these rows, which is kept if it is still true when it is done. A row may tell of what happened
+    meanwhile; whoever lists then has been told of it by a notification behind the listing."""
+    encoded: list[bytes] = []
+    for row in rows:
+        encoded.append(row)
+        if len(encoded) % SLICE == 0:
+            await asyncio.sleep(0)
+    made = b"[%b]" % b",".join(encoded)
+    if node.version == version:
         node.listings[kept] = made
     return made
-
-
-def _extended(folder: Place, rows: list[NamedFile], visible: list[tuple[str, Entry]], extras: Extras) -> bytes:
-    encoded = []
-    for row, (file, entry) in zip(rows, visible, strict=True):
-        plain = _ENCODER.encode(row)
-        more = extras(folder.child(file), entry)
-        encoded.append(b"%b,%b}" % (plain[:-1], more) if more else plain)
-    return b"[%b]" % b",".join(encoded)
 
 
 def item(index: Index, place: Place, root: Root | None) -> Item | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from moonraker_lite.gcode_metadata.computed import is_wanting, merged
 from moonraker_lite.storage import MetadataRow, MetadataStore
 
 _ENCODER = msgspec.json.Encoder()
+BATCH = 500  # files that are written in one transaction
 NO_VERSION = 0  # of a record that is to be found again
 _REST = b'"uuid":'
 _PARTIAL = b',"metadata_state":"partial",'
@@ -189,26 +191,27 @@ class MetadataBook:
             self.remove(path)
 
     async def write(self) -> None:
-        """Bring the database up to date.
+        """Bring the database up to date, in transactions of at most BATCH files.
 
         Raises:
             StorageError: it cannot be written; what was not written stays noted.
         """
-        changed, self._changed = self._changed, set()
-        try:
-            await self._store.remove_many([path for path in changed if path not in self._records])
-            await self._store.put_many(
-                [
-                    MetadataRow(
-                        path, record.size, record.mtime_ns, NO_VERSION if record.stale else self._version, record.data
-                    )
-                    for path in changed
-                    if (record := self._records.get(path)) is not None
-                ]
-            )
-        except BaseException:
-            self._changed |= changed
-            raise
+        while self._changed:
+            batch = set(islice(self._changed, BATCH))
+            self._changed -= batch
+            try:
+                await self._store.remove_many([path for path in batch if path not in self._records])
+                await self._store.put_many(self._rows(batch))
+            except BaseException:
+                self._changed |= batch
+                raise
+
+    def _rows(self, paths: Iterable[str]) -> list[MetadataRow]:
+        return [
+            MetadataRow(path, record.size, record.mtime_ns, NO_VERSION if record.stale else self._version, record.data)
+            for path in paths
+            if (record := self._records.get(path)) is not None
+        ]
 
     # -- as clients get it -----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from moonraker_lite.components.file_manager.facts import Kind, Look, Tree
 from moonraker_lite.components.file_manager.index import Entry, Index, Node
 from moonraker_lite.components.file_manager.translate import Step, Translator
 
-SLICE = 500  # files that are entered before others may use the loop
+SLICE = 100  # files that are entered before others may use the loop
 
 
 class Mirror:
