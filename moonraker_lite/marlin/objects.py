@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from moonraker_lite.marlin.device_objects import DeviceObjects
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
@@ -19,6 +19,21 @@ from moonraker_lite.marlin.protocol import LinkStats
 from moonraker_lite.marlin.state import Activity, IdleState, Machine
 
 Status = dict[str, Any]
+
+
+class MoreObjects(Protocol):
+    """Objects of which there may be many."""
+
+    def names(self) -> list[str]: ...
+    def status(self, name: str, /) -> Status | None: ...
+
+
+class _Nothing:
+    def names(self) -> list[str]:
+        return []
+
+    def status(self, _: str, /) -> Status | None:
+        return None
 
 
 class StatusObjects:
@@ -43,6 +58,8 @@ class StatusObjects:
         self._configfile = configfile
         self._link_stats = link_stats
         self._interpreter = interpreter
+        self._added: dict[str, tuple[Callable[[], bool], Callable[[], Status]]] = {}
+        self.more: MoreObjects = _Nothing()
         self._commands: tuple[object, Status] = (None, {})
         self._devices = DeviceObjects(machine)
         self._live = LiveMotion(machine.motion, under_way, machine.clock())
@@ -74,9 +91,14 @@ class StatusObjects:
             "marlin_link": lambda _: link_status(link_stats(), firmware=machine.firmware.profile.name),
         }
 
+    def add(self, name: str, status: Callable[[], Status], present: Callable[[], bool] = lambda: True) -> None:
+        """An object of somebody else, shown while `present`."""
+        self._added[name] = (present, status)
+
     def names(self) -> list[str]:
         macros = [name for name in self._interpreter.macros.object_names() if name not in self._fixed]
-        return [*self._fixed, *self._devices.names(), *macros]
+        added = [name for name, (present, _) in self._added.items() if present()]
+        return [*self._fixed, *self._devices.names(), *added, *self.more.names(), *macros]
 
     def snapshot(self, name: str, now: float) -> Status | None:
         """Return an object's fields, None when there is no such object."""
@@ -84,12 +106,19 @@ class StatusObjects:
             return variables
         if build := self._fixed.get(name):
             return build(now)
-        return self._devices.snapshot(name)
+        if added := self._added.get(name):
+            return added[1]() if added[0]() else None
+        more = self.more.status(name)
+        return more if more is not None else self._devices.snapshot(name)
 
     def help(self) -> dict[str, str]:
         """Return name -> text of the commands that have one, as `gcode/help` tells them."""
+        return {name: entry["help"] for name, entry in self.commands().items() if "help" in entry}
+
+    def commands(self) -> dict[str, dict[str, str]]:
+        """Return Klipper's `gcode.commands`."""
         commands: dict[str, dict[str, str]] = self._gcode(0.0)["commands"]
-        return {name: entry["help"] for name, entry in commands.items() if "help" in entry}
+        return commands
 
     def _gcode(self, _: float) -> Status:
         firmware = self._machine.firmware

@@ -12,6 +12,7 @@ from moonraker_lite.marlin.gcode.delayed import DelayedGcodes
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.literals import LiteralError, literal
 from moonraker_lite.marlin.gcode.macros import DELAYED_PREFIX, PREFIX, Script
+from moonraker_lite.marlin.gcode.outputs import KINDS, Outputs
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.printer_config import Sections
 from moonraker_lite.marlin.requests import CommandError
@@ -50,10 +51,11 @@ class MacroActions:
 
 
 class OwnersCommands:
-    """The macros and delayed scripts of marlin.cfg, loaded into the interpreter."""
+    """The macros, delayed scripts and outputs of marlin.cfg, loaded into the interpreter."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
+    def __init__(self, interpreter: Interpreter, outputs: Outputs) -> None:
         self._interpreter = interpreter
+        self._outputs = outputs
         self._macros = interpreter.macros
         self._delayed = DelayedGcodes(self._run_delayed)
         interpreter.add({"UPDATE_DELAYED_GCODE": self._delayed.update})
@@ -64,7 +66,7 @@ class OwnersCommands:
         self._sections = {name: options for name, options in sections.items() if name.partition(" ")[0] in _SECTIONS}
         problems = self._macros.load(sections, self._interpreter.exists)
         problems += self._delayed.load(sections, self._macros)
-        return problems
+        return problems + self._outputs.load(sections)
 
     def ready(self) -> None:
         """The printer has become ready: what waits for that begins to wait its time."""
@@ -87,6 +89,10 @@ class OwnersCommands:
             kind, _, name = section.partition(" ")
             if kind == PREFIX and self._macros.find(name.strip().upper()) is None:
                 continue  # it was left out
+            if kind in KINDS:
+                if section in self._outputs.names():
+                    config[section], settings[section.lower()] = options, self._outputs.settings(section)
+                continue
             for known in [key for key in config if key.lower() == section.lower()]:
                 del config[known]
             config[section] = options
@@ -94,7 +100,7 @@ class OwnersCommands:
         return {**configfile, "config": config, "settings": settings}
 
 
-_SECTIONS = (PREFIX, DELAYED_PREFIX)
+_SECTIONS = (PREFIX, DELAYED_PREFIX, *KINDS)
 
 
 def _value(option: str, text: str) -> Any:

@@ -21,10 +21,14 @@ from moonraker_lite.marlin.finder import WHERE_IT_DOES_NOT_MATTER, PortFinder
 from moonraker_lite.marlin.firmware_actions import FirmwareActions
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
+from moonraker_lite.marlin.gcode.inquiries import Inquiries
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.object_commands import ObjectCommands
 from moonraker_lite.marlin.gcode.options import Options
+from moonraker_lite.marlin.gcode.outputs import Outputs
+from moonraker_lite.marlin.gcode.probing import Probing
 from moonraker_lite.marlin.gcode.translate import heater_command, turn_off_heaters
+from moonraker_lite.marlin.gcode.tuning import Tuning
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.interrupted import InterruptedPrint
@@ -143,6 +147,17 @@ class Printer:
         self.interpreter.add(commands.table)
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.machine.labels, self.console).table)
         self.interpreter.add(self._own_commands())
+        commands.leaving = lambda: self.interpreter.leaving
+        send = self.interpreter.send
+        self._probing = Probing(self.machine, self.console, send)
+        tuning, outputs = Tuning(self.machine, self.console, send), Outputs(send)
+        for table in (
+            self._probing.table,
+            tuning.table,
+            outputs.table,
+            Inquiries(self.machine, self.console, send, self.endstops).table,
+        ):
+            self.interpreter.add(table)
         self.interpreter.job_stops = self._job_stops_here
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
@@ -150,7 +165,7 @@ class Printer:
             self.machine, self.console, self.job, self._line, self.interpreter, self._spawn, self._shutdown
         )
         self.interpreter.add(self._actions.table)
-        self.owner = OwnersCommands(self.interpreter)
+        self.owner = OwnersCommands(self.interpreter, outputs)
         self.status.on_ready = self.owner.ready
         self._read_config()
         self.activity = Activity(self.machine.settings.idle_timeout, self._on_idle)
@@ -164,6 +179,9 @@ class Printer:
             self.interpreter,
             lambda: self.job.lines_under_way,
         )
+        self.objects.add("manual_probe", self._probing.status)
+        self.objects.add("screws_tilt_adjust", tuning.screws_status, lambda: tuning.has_screws)
+        self.objects.more = outputs
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
@@ -240,6 +258,7 @@ class Printer:
                     await self.job.unload()
         await self.job.abandon("The connection to the printer was restarted", PATIENCE)
         self.job.forget()
+        self._probing.session_ended()
         self._read_config()
 
     async def _make_safe(self) -> None:
@@ -329,7 +348,6 @@ class Printer:
             "HELP": self._help,
             "M112": self._m112,
             "M410": self._m410,
-            "QUERY_ENDSTOPS": self._query_endstops,
             "RESTART": self._restart,
             "SET_IDLE_TIMEOUT": self._set_idle_timeout,
             "STATUS": self._status,
@@ -354,7 +372,7 @@ class Printer:
         await stopped
 
     async def _help(self, _: Command) -> None:
-        self.console.info(help_text())
+        self.console.info(help_text(self.objects.commands()))
 
     async def _status(self, _: Command) -> None:
         if not self.status.ready:
@@ -364,10 +382,6 @@ class Printer:
     async def _set_idle_timeout(self, command: Command) -> None:
         self.activity.timeout = Options(command).number("TIMEOUT", self.machine.settings.idle_timeout, minimum=0.0)
         self.console.info(f"idle_timeout: Timeout set to {self.activity.timeout:.2f} s")
-
-    async def _query_endstops(self, _: Command) -> None:
-        states = await self.endstops()
-        self.console.raw(" ".join(f"{name}:{state}" for name, state in states.items()))
 
     async def endstops(self) -> dict[str, str]:
         """Ask the firmware for its endstops: name -> `open` or `TRIGGERED`, in Klipper's names where they have one."""

@@ -53,8 +53,28 @@ def translate(line: str, known: Machine | None = None) -> list[str]:
         ("BED_MESH_PROFILE LOAD=default", ["M420 S1"]),
         ("BED_MESH_PROFILE SAVE=default", ["M500"]),
         ("BED_MESH_CLEAR", ["M420 S0"]),
-        ("PID_CALIBRATE HEATER=extruder TARGET=200", ["M303 E0 S200 C8 U1"]),
-        ("PID_CALIBRATE HEATER=heater_bed TARGET=60", ["M303 E-1 S60 C8 U1"]),
+        ("BED_MESH_CALIBRATE PROFILE=default", ["G29"]),
+        ("SET_RETRACTION RETRACT_LENGTH=1.5 RETRACT_SPEED=40", ["M207 S1.5 F2400"]),
+        ("SET_RETRACTION UNRETRACT_EXTRA_LENGTH=0.1 UNRETRACT_SPEED=20", ["M208 S0.1 F1200"]),
+        ("SET_RETRACTION", []),
+        (
+            "SET_INPUT_SHAPER SHAPER_FREQ_X=40.5 DAMPING_RATIO_X=0.1 SHAPER_FREQ_Y=30",
+            ["M593 X F40.5 D0.1", "M593 Y F30"],
+        ),
+        ("SET_FILAMENT_SENSOR SENSOR=runout ENABLE=0", ["M412 S0"]),
+        ("SET_STEPPER_ENABLE STEPPER=stepper_x ENABLE=0", ["M18 X"]),
+        ("SET_STEPPER_ENABLE STEPPER=extruder", ["M17 E"]),
+        ("SET_TMC_CURRENT STEPPER=stepper_y CURRENT=0.75", ["M906 Y750"]),
+        (
+            "FORCE_MOVE STEPPER=stepper_z DISTANCE=-2.5 VELOCITY=5",
+            ["G91", "G1 Z-2.5 F300", "G90", "M82", "G1 F1500"],
+        ),
+        (
+            "FORCE_MOVE STEPPER=extruder DISTANCE=5 VELOCITY=2",
+            ["G91", "M83", "G1 E5 F120", "G90", "M82", "G1 F1500"],
+        ),
+        ("Z_TILT_ADJUST", ["G34"]),
+        ("DELTA_CALIBRATE", ["G33"]),
     ],
 )
 def test_translations(line: str, sent: list[str]) -> None:
@@ -68,6 +88,12 @@ def test_what_depends_on_the_machine() -> None:
     assert translate("SET_PRESSURE_ADVANCE EXTRUDER=extruder1 ADVANCE=0.1", two) == ["M900 T1 K0.1"]
     assert translate("ACTIVATE_EXTRUDER EXTRUDER=extruder1", two) == ["T1"]
     assert translate("SET_HEATER_TEMPERATURE HEATER=extruder1 TARGET=190", two) == ["M104 T1 S190"]
+    slots = machine()
+    slots.mesh.slot = -1
+    assert translate("BED_MESH_CALIBRATE", slots) == ["G29 P1", "G29 P3", "G29 S0", "G29 A", "M420 V"]
+    slots.mesh.slot = 1
+    assert translate('BED_MESH_PROFILE LOAD="slot 3"', slots) == ["G29 L3", "G29 A", "M420 V"]
+    assert translate("BED_MESH_PROFILE SAVE=other", slots) == ["G29 S1", "M500"]
     moved = machine()
     moved.motion.babystep = 0.1
     assert translate("SET_GCODE_OFFSET Z=0", moved) == ["M290 Z-0.100"]
@@ -88,6 +114,10 @@ def test_what_depends_on_the_machine() -> None:
         ("SET_FAN_SPEED FAN=fan SPEED=-1", "SPEED must have minimum of 0"),
         ("SET_GCODE_OFFSET X=1", "no offset for X"),
         ("BED_MESH_PROFILE REMOVE=default", "cannot remove"),
+        ("FORCE_MOVE STEPPER=stepper_q DISTANCE=1 VELOCITY=1", "not valid for STEPPER"),
+        ("FORCE_MOVE STEPPER=stepper_x DISTANCE=1 VELOCITY=0", "VELOCITY must be above 0"),
+        ("SET_TMC_CURRENT STEPPER=stepper_x CURRENT=50", "CURRENT must have maximum of 5"),
+        ("SET_STEPPER_ENABLE STEPPER=stepper_x ENABLE=0.5", "unable to parse 0.5"),
         ("SET_VELOCITY_LIMIT ACCEL=0", "ACCEL must have minimum of 1"),
     ],
 )
@@ -101,7 +131,10 @@ def test_wrong_parameters(line: str, message: str) -> None:
     st.sampled_from(sorted(TRANSLATIONS)),
     st.dictionaries(
         st.sampled_from(
-            ["HEATER", "TARGET", "Z", "Z_ADJUST", "VELOCITY", "ACCEL", "FAN", "SPEED", "LOAD", "ADVANCE", "EXTRUDER"]
+            [
+                *("HEATER", "TARGET", "Z", "Z_ADJUST", "VELOCITY", "ACCEL", "FAN", "SPEED", "LOAD", "ADVANCE"),
+                *("EXTRUDER", "SAVE", "PROFILE", "RETRACT_LENGTH", "STEPPER", "ENABLE", "CURRENT", "DISTANCE"),
+            ]
         ),
         st.text(alphabet="0123456789.-+einfax ", max_size=8),
     ),

@@ -47,6 +47,8 @@ class HostCommands:
         self._run = run
         self._check_ready = check_ready
         self._saved: dict[str, Modes] = {}
+        # Whether the macro that runs here is to be left.
+        self.leaving: Callable[[], bool] = lambda: False
         self.table: dict[str, Handler] = {
             "CANCEL_PRINT": self.cancel_print,
             "CLEAR_PAUSE": self._clear_pause,
@@ -74,6 +76,7 @@ class HostCommands:
             "SET_DISPLAY_TEXT": self._display_text,
             "SET_PRINT_STATS_INFO": self._print_info,
             "TEMPERATURE_WAIT": self._temperature_wait,
+            "Z_OFFSET_APPLY_ENDSTOP": self._apply_endstop_offset,
             "Z_OFFSET_APPLY_PROBE": self._apply_probe_offset,
         }
 
@@ -214,7 +217,7 @@ class HostCommands:
             raise CommandError("Error on 'TEMPERATURE_WAIT': missing MINIMUM or MAXIMUM.")
         in_job = self._job.running
         while not minimum <= heater.temperature <= maximum:
-            if in_job and self._job.stopping:
+            if (in_job and self._job.stopping) or self.leaving():
                 return
             self._check_ready()
             await asyncio.sleep(_TEMPERATURE_POLL)
@@ -234,6 +237,17 @@ class HostCommands:
             await self._send(f"M851 Z{offset + machine.motion.babystep:.3f}")
         machine.motion.babystep = 0.0
         self._console.info("The new probe offset is in use. SAVE_CONFIG stores it in the printer's EEPROM.")
+
+    async def _apply_endstop_offset(self, _: Command) -> None:
+        """The babysteps become part of the homing offset: what is added to the endstop's position."""
+        machine = self._machine
+        if not machine.motion.babystep:
+            self._console.info("Nothing to do: Z offset is 0")
+            return
+        offset = machine.firmware.report("M206", "Z") or 0.0
+        await self._send(f"M206 Z{offset - machine.motion.babystep:.3f}")
+        machine.motion.babystep = 0.0
+        self._console.info("The new home offset counts from the next homing on. SAVE_CONFIG stores it in the EEPROM.")
 
     async def _save_config(self, _: Command) -> None:
         """Klipper restarts here; Marlin only has to write its EEPROM."""

@@ -123,7 +123,7 @@ class Interpreter:
     @property
     def leaving(self) -> bool:
         """What runs in this task is to be left at the next opportunity."""
-        return self.job_stops() or (self._leave and bool(_CALLS.get()))
+        return self.job_stops() or (self._leave and self._macro_of_job)
 
     async def run_script(self, script: str) -> None:
         """Run a user's script as a whole. Raise CommandError (or LineError) at the first command that fails."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.requests import CommandError
 
@@ -12,6 +14,7 @@ class Options:
     __slots__ = ("_command", "_values")
 
     def __init__(self, command: Command) -> None:
+        """Raise CommandError when the command is malformed."""
         self._command = command
         self._values = command.params()
 
@@ -21,22 +24,43 @@ class Options:
     def text(self, name: str, default: str | None = None) -> str:
         value = self._values.get(name, default)
         if value is None:
-            raise CommandError(f"Error on '{self._command.line}': missing {name}")
+            raise self._error(f"missing {name}")
         return value
 
-    def number(self, name: str, default: float | None = None, *, minimum: float | None = None) -> float:
+    def number(
+        self,
+        name: str,
+        default: float | None = None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        above: float | None = None,
+    ) -> float:
+        """Raise CommandError when absent (and no default is given), no finite number, or out of bounds."""
         if name not in self._values and default is not None:
             return default
         text = self.text(name)
         try:
             value = float(text)
         except ValueError:
-            raise CommandError(f"Error on '{self._command.line}': unable to parse {text}") from None
-        if value != value or value in (float("inf"), float("-inf")):
-            raise CommandError(f"Error on '{self._command.line}': unable to parse {text}")
+            value = math.nan
+        if not math.isfinite(value):
+            raise self._error(f"unable to parse {text}")
         if minimum is not None and value < minimum:
-            raise CommandError(f"Error on '{self._command.line}': {name} must have minimum of {minimum:g}")
+            raise self._error(f"{name} must have minimum of {minimum:g}")
+        if maximum is not None and value > maximum:
+            raise self._error(f"{name} must have maximum of {maximum:g}")
+        if above is not None and value <= above:
+            raise self._error(f"{name} must be above {above:g}")
         return value
+
+    def integer(
+        self, name: str, default: int | None = None, *, minimum: int | None = None, maximum: int | None = None
+    ) -> int:
+        value = self.number(name, default, minimum=minimum, maximum=maximum)
+        if value != int(value):
+            raise self._error(f"unable to parse {self._values[name]}")
+        return int(value)
 
     def choice(self, name: str, choices: list[str], default: str | None = None) -> str:
         value = self.text(name, default)
@@ -45,3 +69,6 @@ class Options:
                 return choice
         options = ", ".join(f"'{choice}'" for choice in choices)
         raise CommandError(f"The value '{value}' is not valid for {name}. Options: {options}")
+
+    def _error(self, problem: str) -> CommandError:
+        return CommandError(f"Error on '{self._command.line}': {problem}")
