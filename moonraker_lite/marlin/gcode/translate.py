@@ -139,7 +139,11 @@ def bed_mesh_calibrate(options: Options, machine: Machine) -> list[str]:
 def bed_mesh_profile(options: Options, machine: Machine) -> list[str]:
     slots = has_mesh_slots(machine)
     if "LOAD" in options:
-        return [f"G29 L{mesh_slot(options.text('LOAD'), machine)}", "G29 A", machine.firmware.mesh_report] if slots else ["M420 S1"]
+        return (
+            [f"G29 L{mesh_slot(options.text('LOAD'), machine)}", "G29 A", machine.firmware.mesh_report]
+            if slots
+            else ["M420 S1"]
+        )
     if "SAVE" in options:
         return [f"G29 S{mesh_slot(options.text('SAVE'), machine)}", "M500"] if slots else ["M500"]
     if "REMOVE" in options:
