@@ -25,7 +25,7 @@ _MACROS = {
     "CANCEL_PRINT": "Stop the print for good",
 }
 # Others show these sections of marlin.cfg.
-_OF_OTHERS = frozenset({"include", "gcode_macro", "delayed_gcode", "output_pin", "led", "neopixel", "dotstar"})
+_OF_OTHERS = ("gcode_macro", "delayed_gcode", "include")
 # Klipper counts so, whatever the board does: with it steps per mm become a rotation distance.
 MICROSTEPS = 16
 FULL_STEPS = 200

@@ -91,7 +91,7 @@ class OwnersCommands:
                 continue  # it was left out
             if kind in KINDS:
                 if section in self._outputs.names():
-                    config[section], settings[section.lower()] = options, self._outputs.settings(section)
+                    settings[section.lower()] = {**settings.get(section.lower(), {}), **self._outputs.settings(section)}
                 continue
             for known in [key for key in config if key.lower() == section.lower()]:
                 del config[known]

@@ -217,7 +217,7 @@ async def test_pins_and_lights(make_rig: MakeRig) -> None:
     assert {"output_pin light", "output_pin valve", "neopixel case"} <= set(names)
     settings = (await client.status("configfile"))["settings"]
     assert settings["output_pin light"]["pwm"]
-    assert "led wrong" not in settings
+    assert settings["neopixel case"]["color_order"] == ["RGBW"]
     assert "not valid for PIN" in error(await client.script("SET_PIN PIN=x VALUE=1"))
     assert "not valid for LED" in error(await client.script("SET_LED LED=x"))
     assert "VALUE must have maximum" in error(await client.script("SET_PIN PIN=light VALUE=2"))
