@@ -113,8 +113,13 @@ class Evidence:
         if self.first_layer_at:
             # What was cut out lies before the mark.
             return self.text[: len(self.text) - len(self.windows.head) + self.first_layer_at + 1]
-        move = EXTRUDING_MOVE.search(self.text)
+        move = self.first_move
         return self.text[: move.start() + 1] if move else self.text
+
+    @cached_property
+    def first_move(self) -> re.Match[bytes] | None:
+        """The first one in the head's text that feeds filament."""
+        return EXTRUDING_MOVE.search(self.text)
 
     @cached_property
     def first_layer_at(self) -> int:
@@ -125,7 +130,7 @@ class Evidence:
     @cached_property
     def first_layer(self) -> bytes:
         """The text up to a little more than its first layer begins with: what marks each layer stands here."""
-        first = EXTRUDING_MOVE.search(self.text, len(self.start) - 1)
+        first = EXTRUDING_MOVE.search(self.text, len(self.start) - 1) if self.first_layer_at else self.first_move
         return self.text if first is None else self.text[: first.end() + START_MARGIN]
 
     @cached_property

@@ -74,6 +74,8 @@ def printed_height(evidence: Evidence) -> float | None:
     Reads more of the tail when the last layer is longer than the window.
     """
     windows = evidence.windows
+    if windows.whole and evidence.first_move is None:
+        return None
     while True:
         height = _highest_printed(windows.tail, evidence.first_layer_at if windows.whole else 0)
         if height is not None or not windows.grow_tail():
@@ -84,6 +86,8 @@ def first_layer_height(evidence: Evidence) -> float | None:
     """Z of the first layer: the first printing height after its mark, without a mark the lowest of all."""
     data = evidence.windows.head
     mark = evidence.first_layer_at
+    if evidence.first_move is None:
+        return None
     if not mark:
         return _lowest_printed(data)
     relative = False
@@ -105,11 +109,11 @@ def first_layer_height(evidence: Evidence) -> float | None:
 
 def drawn_height(evidence: Evidence) -> float | None:
     """The highest Z of a file that feeds no filament at all (a drawing, a motion test)."""
-    return max(_drawn(evidence.windows.tail), default=None)
+    return max(_drawn(evidence, evidence.windows.tail), default=None)
 
 
 def drawn_first_height(evidence: Evidence) -> float | None:
-    return min((height for height in _drawn(evidence.windows.head) if height > 0), default=None)
+    return min((height for height in _drawn(evidence, evidence.windows.head) if height > 0), default=None)
 
 
 def tools(evidence: Evidence) -> list[int] | None:
@@ -269,8 +273,8 @@ def _printed(data: bytes, start: int) -> Iterator[float]:
             yield height
 
 
-def _drawn(data: bytes) -> Iterable[float]:
-    if EXTRUDING_MOVE.search(data) is not None:
+def _drawn(evidence: Evidence, data: bytes) -> Iterable[float]:
+    if evidence.first_move is not None or (not evidence.windows.whole and EXTRUDING_MOVE.search(data) is not None):
         return ()
     return [height for height, begin, limit in _heights(data, 0) if _PLANE_MOVE.search(data, begin, limit)]
 
