@@ -72,6 +72,11 @@ class Endpoints:
             "pause_resume/resume": lambda *_: self._wish("RESUME"),
             "bed_mesh/dump_mesh": lambda *_: self._printer.machine.mesh.dump(),
             "query_endstops/status": lambda *_: self._endstops(),
+            "sdcard/list": lambda *_: self._list_card(),
+            "sdcard/delete": lambda _client, params, _reply: self._delete_from_card(params.text("name")),
+            "sdcard/upload": lambda _client, params, _reply: self._upload_to_card(
+                params.text("path"), params.text("name")
+            ),
         }
 
     def handle(self, client: Client, method: str, params: Params, reply: Reply) -> object:
@@ -106,6 +111,22 @@ class Endpoints:
     async def _run(self, script: str) -> dict[str, Any]:
         await self._printer.interpreter.run_script(script)
         return {}
+
+    async def _list_card(self) -> dict[str, Any]:
+        """The printer's own SD card: `{"files": [{"path", "name", "size", "time"}, ...]}`."""
+        return {"files": await self._printer.card.refresh()}
+
+    async def _delete_from_card(self, name: str) -> dict[str, Any]:
+        await self._printer.card.delete(name)
+        return {"files": self._printer.card.files}
+
+    async def _upload_to_card(self, path: str, name: str) -> dict[str, Any]:
+        """`path`: a file on this machine that whoever opened our socket may read."""
+        try:
+            file = await self._printer.card.upload(Path(path), name)
+        except OSError as error:
+            raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+        return {"file": file, "files": self._printer.card.files}
 
     async def _wish(self, script: str) -> dict[str, Any]:
         """Answer at once, even if a printer takes its time to come to a stand, or to heat up again."""

@@ -58,7 +58,7 @@ class FirmwareActions:
                 self._console.info(f"Filament has run out {action.tail}".rstrip())
             self._ask("PAUSE", unless=self._job.paused)
         elif name == "resume":
-            self._ask("RESUME")
+            self._ask("RESUME", unless=not self._job.paused)
         elif name == "cancel":
             self._ask("CANCEL_PRINT")
         elif name == "disconnect":

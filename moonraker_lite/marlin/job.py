@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moonraker_lite.errors import HostError
+from moonraker_lite.marlin.card_print import CardPrint
 from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.cooling import Cooling
@@ -25,6 +26,7 @@ from moonraker_lite.marlin.protocol import Token
 from moonraker_lite.marlin.recorder import Recorder
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.saved import Saved, Send
+from moonraker_lite.marlin.sdcard import PREFIX, CardFile, SdCard
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.streamer import JobLine, Streamer
 from moonraker_lite.marlin.waiting import forget
@@ -84,6 +86,10 @@ class PrintJob:
         self._execute = execute
         self._park = park
         self.cooling = Cooling(machine, line)
+        # The printer's own SD card, where it has one, and the print from it.
+        self.card: SdCard | None = None
+        self._card_file: CardFile | None = None
+        self._card_print: CardPrint | None = None
         self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
         self._recorder = Recorder(machine, self._streamer, self.stats, checkpoints)
         self._task: asyncio.Task[None] | None = None
@@ -135,7 +141,7 @@ class PrintJob:
     @property
     def position(self) -> int:
         """Bytes of the file that the firmware has acknowledged."""
-        return self._streamer.position
+        return self._card_print.position if self._card_print is not None else self._streamer.position
 
     @property
     def progress(self) -> float:
@@ -157,14 +163,33 @@ class PrintJob:
         """Load a file for printing. Raise CommandError while printing, or when there is no such file."""
         if self.printing:
             raise CommandError("SD busy")
+        if (file := self._on_card(name)) is not None:
+            self._select(None, PREFIX + file.name, file.size)
+            self._card_file = file
+            return
         path = resolve(self.gcodes, name)
         size = file_size(path) if path else None
         if path is None or size is None:
             raise CommandError("Unable to open file")
-        relative = path.relative_to(self.gcodes).as_posix()
+        self._select(path, path.relative_to(self.gcodes).as_posix(), size)
+
+    def _on_card(self, name: str) -> CardFile | None:
+        name = name.lstrip("/")
+        if self.card is None or not name.startswith(PREFIX) or resolve(self.gcodes, name) is not None:
+            return None
+        return self.card.find(name[len(PREFIX) :])
+
+    async def look_for(self, name: str) -> None:
+        """Make sure that a file on the printer's SD card is known, if that is what the name means."""
+        wanted = self.card is not None and self.card.available and name.lstrip("/").startswith(PREFIX)
+        if self.card is not None and wanted and self._on_card(name) is None:
+            await self.card.refresh_in_turn()
+
+    def _select(self, path: Path | None, relative: str, size: int) -> None:
         self._console.raw(f"File opened:{relative} Size:{size}")
         self._console.raw("File selected")
         self.path, self.size = path, size
+        self._card_file = self._card_print = None
         self._streamer.begin(0)
         self._progress_at_end = 0.0
         self.stats.reset(relative)
@@ -206,7 +231,7 @@ class PrintJob:
         """Print the selected file from `position`. Raise CommandError when printing or nothing is selected."""
         if self.running:
             raise CommandError("SD busy")
-        if self.path is None:
+        if self.path is None and self._card_file is None:
             return
         if self.stats.state is not JobState.STANDBY:
             self.stats.reset(self.stats.filename)
@@ -218,9 +243,12 @@ class PrintJob:
         self._halted.clear()
         self._resumable = False
         self.stats.transition(JobState.PRINTING)
-        self._recorder.begin(self.path, self.size)
-        self._task = asyncio.create_task(self._print(self.path), name="print job")
-        self._survey = asyncio.create_task(self._define_objects(self.path), name="looking for objects in the file")
+        if self._card_file is not None:
+            self._card_print = CardPrint(self._line, self._card_file, self._wishes)
+        elif self.path is not None:
+            self._recorder.begin(self.path, self.size)
+            self._survey = asyncio.create_task(self._define_objects(self.path), name="looking for objects in the file")
+        self._task = asyncio.create_task(self._print(), name="print job")
 
     # Wishes
 
@@ -360,7 +388,8 @@ class PrintJob:
                 # Heaters must not wait for the moves that have been sent.
                 self._line.send("M410", emergency=True).add_done_callback(forget)
             await self.abandon("The Marlin process was stopped during the print", ENDING)
-            self._recorder.save()
+            if self._card_print is None:
+                self._recorder.save()
         if self._survey is not None:
             await asyncio.wait([self._survey])
         await self._checkpoints.flush()
@@ -375,9 +404,9 @@ class PrintJob:
 
     # The task
 
-    async def _print(self, path: Path) -> None:
+    async def _print(self) -> None:
         try:
-            await self._print_file(path)
+            await self._print_file()
         except Exception:  # boundary: something is wrong in us at the end of a print
             _LOGGER.exception("The print job failed")
         finally:
@@ -386,14 +415,12 @@ class PrintJob:
             self._recorder.end()
             self._halted.set()
 
-    async def _print_file(self, path: Path) -> None:
+    async def _print_file(self) -> None:
         try:
-            with GcodeFile(path, self.position) as file:
-                while lines := await self._wishes.unless_leaving(file.lines()):
-                    await self._feed(lines)
-            await self._grant_wishes()
-            await self._wishes.unless_failed(self._line.drained())
-            self._wishes.check()
+            if self._card_print is not None:
+                await self._card_print.run(self._card_paused, self._card_resumed)
+            elif self.path is not None:
+                await self._print_from_disk(self.path)
         except Stopped:
             await self._end_stopped()
         except (HostError, OSError) as error:
@@ -404,6 +431,25 @@ class PrintJob:
             await self._end_failed("Internal error in the print job: see the log")
         else:
             await self._complete()
+
+    async def _print_from_disk(self, path: Path) -> None:
+        with GcodeFile(path, self.position) as file:
+            while lines := await self._wishes.unless_leaving(file.lines()):
+                await self._feed(lines)
+        await self._grant_wishes()
+        await self._wishes.unless_failed(self._line.drained())
+        self._wishes.check()
+
+    def _card_paused(self) -> None:
+        if self.printing:
+            self.stats.transition(JobState.PAUSED, self._pause_message)
+        self._pause_message = ""
+        self._halted.set()
+
+    def _card_resumed(self) -> None:
+        self.paused = False
+        if self.stats.state is JobState.PAUSED:
+            self.stats.transition(JobState.PRINTING)
 
     async def _feed(self, lines: list[bytes]) -> None:
         streamer, index = self._streamer, 0
@@ -460,7 +506,7 @@ class PrintJob:
         self._console.raw("Done printing file")
         self._streamer.end(self.size)
         self._progress_at_end = 1.0
-        self.path = None
+        self.path = self._card_file = self._card_print = None
         self.paused = False
         self._machine.excluded.end()
         self.stats.transition(JobState.COMPLETE)
@@ -488,6 +534,10 @@ class PrintJob:
         await self._checkpoints.remove()
 
     async def _end_failed(self, message: str) -> None:
+        if self._card_print is not None:
+            self._conclude(JobState.ERROR, message)
+            await self._cool()
+            return
         self._recorder.keep_targets()
         if self._resumable and self._wishes.current is Wish.FAIL:
             self._interrupt(message)
@@ -496,11 +546,14 @@ class PrintJob:
         self._recorder.save()
         if self.interrupted:
             self.on_interrupted(self._recorder.checkpoint())
+        await self._cool()
+        self._recorder.save()
+
+    async def _cool(self) -> None:
         try:
             await self.cooling.switch_off(HEATERS_OFF)
         except (HostError, TimeoutError) as error:
             _LOGGER.warning("Heaters could not be switched off: %s", error)
-        self._recorder.save()
 
     def _interrupt(self, message: str) -> None:
         self.interrupted = message
@@ -513,10 +566,7 @@ class PrintJob:
 
     async def _cancel_interrupted(self) -> None:
         self.interrupted = ""
-        try:
-            await self.cooling.switch_off(HEATERS_OFF)
-        except (HostError, TimeoutError) as error:
-            _LOGGER.warning("Heaters could not be switched off: %s", error)
+        await self._cool()
         self._clear_file()
         self.stats.transition(JobState.CANCELLED)
         await self._checkpoints.remove()
@@ -529,5 +579,6 @@ class PrintJob:
 
     def _clear_file(self) -> None:
         self.path, self.size, self._progress_at_end = None, 0, 0.0
+        self._card_file = self._card_print = None
         self._streamer.begin(0)
         self._machine.excluded.end()

@@ -51,6 +51,7 @@ from moonraker_lite.marlin.protocol import (
 )
 from moonraker_lite.marlin.replies import ReplyKind, classify, parse_endstops, parse_host_action
 from moonraker_lite.marlin.requests import CommandError
+from moonraker_lite.marlin.sdcard import SdCard
 from moonraker_lite.marlin.sensors import endstop_name
 from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
 from moonraker_lite.marlin.settings import PrinterSettings
@@ -159,6 +160,8 @@ class Printer:
         ):
             self.interpreter.add(table)
         self.interpreter.job_stops = self._job_stops_here
+        self.card = SdCard(self.machine, self.console, self._line.send, self._exclusively)
+        self.job.card = self.card
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
         self._actions = FirmwareActions(
@@ -181,6 +184,7 @@ class Printer:
         )
         self.objects.add("manual_probe", self._probing.status)
         self.objects.add("screws_tilt_adjust", tuning.screws_status, lambda: tuning.has_screws)
+        self.objects.add("sdcard", self.card.status, lambda: self.card.available)
         self.objects.more = outputs
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
@@ -432,6 +436,14 @@ class Printer:
                     lines.append(heater_command(name, settings.pause_hotend_temp))
         await self.interpreter.run_lines("\n".join(lines))
 
+    async def _exclusively(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what no print and no script may come between."""
+        self._check_ready()
+        async with self.turn.script():
+            if self.job.running:
+                raise CommandError("The SD card is not available while the printer prints")
+            await work()
+
     # Each second
 
     async def _keep_house(self) -> None:
@@ -451,7 +463,7 @@ class Printer:
         """Poll where the firmware does not report by itself; never more than one question at a time."""
         silent = self.machine.clock() - self.machine.temperatures_at > TEMPERATURE_SILENCE
         asked = self._question is not None and not self._question.done()
-        if silent and not asked and self._line.can_accept():
+        if silent and not asked and not self.card.writing and self._line.can_accept():
             self._question = self._line.send("M105")
             self._question.add_done_callback(forget)
 

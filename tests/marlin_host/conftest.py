@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Rig:
         self.clients.append(client)
         return client
 
-    async def ready_client(self, timeout: float = 20.0) -> RawClient:
+    async def ready_client(self, timeout: float = 60.0) -> RawClient:
         """Return a client that listens to the output of a ready printer."""
         client = await self.client()
         async with asyncio.timeout(timeout):
@@ -75,14 +76,18 @@ class Rig:
         path.write_text("".join(f"{line}\n" for line in lines))
         return path
 
-    async def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout):
             while not condition():
                 await asyncio.sleep(0.005)
 
-    async def job_ends(self, timeout: float = 30.0) -> str:
-        """Wait until nothing is printed or paused any more; return the state."""
+    async def job_ends(self, timeout: float = 60.0) -> str:
+        """Wait until nothing is printed or paused any more, and the clients have heard of it; return the state."""
         await self.wait_until(lambda: not self.printer.job.running, timeout)
+        for client in self.clients:
+            # What was said before the answer comes before the answer. A client may have been sent away, too.
+            with suppress(AssertionError, ConnectionError):
+                await client.call("info")
         return self.printer.job.stats.state.value
 
     async def stop(self) -> None:

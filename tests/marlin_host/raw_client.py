@@ -43,7 +43,7 @@ class RawClient:
         assert self._writer is not None
         self._writer.write(data)
 
-    async def wait_for(self, number: int, timeout: float = 5.0) -> list[dict[str, Any]]:
+    async def wait_for(self, number: int, timeout: float = 60.0) -> list[dict[str, Any]]:
         """Return all messages when there are at least so many."""
         async with asyncio.timeout(timeout):
             while len(self.received) < number:
@@ -52,7 +52,7 @@ class RawClient:
                 await self._news.wait()
         return self.received
 
-    async def call(self, method: str, timeout: float = 20.0, **params: Any) -> dict[str, Any]:
+    async def call(self, method: str, timeout: float = 60.0, **params: Any) -> dict[str, Any]:
         """Send a request and return the whole answer."""
         self._last_id += 1
         identity = self._last_id
@@ -66,13 +66,13 @@ class RawClient:
                 self._news.clear()
                 await self._news.wait()
 
-    async def result(self, method: str, timeout: float = 20.0, **params: Any) -> Any:
+    async def result(self, method: str, timeout: float = 60.0, **params: Any) -> Any:
         """Send a request and return its result; an error fails the test."""
         answer = await self.call(method, timeout, **params)
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def script(self, script: str, timeout: float = 20.0) -> dict[str, Any]:
+    async def script(self, script: str, timeout: float = 60.0) -> dict[str, Any]:
         return await self.call("gcode/script", timeout, script=script)
 
     async def status(self, name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from moonraker_lite.marlin.virtual import reports
+from moonraker_lite.marlin.virtual.card import Card
 from moonraker_lite.marlin.virtual.faults import Faults
 from moonraker_lite.marlin.virtual.motion import Motion
 from moonraker_lite.marlin.virtual.personality import MARLIN_2_1, MeshKind, Personality
@@ -45,6 +46,7 @@ class Board:
         on_executed: Callable[[str], None] | None = None,
         keep: int = 1000,
         personality: Personality = MARLIN_2_1,
+        card: Card | None = None,
     ) -> None:
         self.who = personality
         self.faults = faults
@@ -55,6 +57,7 @@ class Board:
         self.emergency_parser = emergency_parser = emergency_parser and personality.emergency_parser
         self.keepalive_default = KEEPALIVE if keepalive else 0.0
         self.sends_wait = sends_wait
+        self.card = card
         self.receiver = Receiver(size=ring, emergency_parser=emergency_parser)
         self.motion = Motion(speed, personality.bed)
         self.hotends = [Heater(rate=5.0, cooling=90.0, maximum=260.0, speed=speed) for _ in range(personality.hotends)]
@@ -94,8 +97,10 @@ class Board:
         """What the `ok` of the running command says, instead of P and B."""
         self.temperature_every = 0.0
         self.position_every = 0.0
+        self.card_every = 0.0
         self._temperature_at = 0.0
         self._position_at = 0.0
+        self._card_at = 0.0
         self._busy_at = 0.0
         self._wait_at = 0.0
         self._running: Iterator[float] | None = None
@@ -112,6 +117,8 @@ class Board:
         self._out.clear()
         self._held = b""
         self.receiver.reset()
+        if self.card is not None:
+            self.card.reset()
         self.motion.reset()
         for heater in self.heaters:
             heater.reset(now)
@@ -155,6 +162,7 @@ class Board:
                     queue.append(command)
                 if self.halted:
                     return
+            self._read_card()
             if not queue:
                 self._idle(now)
                 return
@@ -187,6 +195,8 @@ class Board:
             times.append(self._boots_until)
         if self.temperature_every:
             times.append(self._temperature_at)
+        if self.card_every:
+            times.append(self._card_at)
         if self.position_every:
             times.append(self._position_at)
         if self._running is not None:
@@ -256,9 +266,25 @@ class Board:
         if self.temperature_every and now >= self._temperature_at:
             self._temperature_at = now + self.temperature_every
             self.say(b" %b\n" % self.temperatures(now))
+        if self.card_every and now >= self._card_at:
+            self._card_at = now + self.card_every
+            self.say_progress()
         if self.position_every and now >= self._position_at:
             self._position_at = now + self.position_every
             self.say_position()
+
+    def report_card(self, every: float) -> None:
+        """M27 S."""
+        self.card_every = every
+        self._card_at = self.now + every
+
+    def say_progress(self) -> None:
+        """M27."""
+        card = self.card
+        if card is None or card.selected is None:
+            self.say(b"Not SD printing\n")
+        else:
+            self.say(b"SD printing byte %d/%d\r\n" % (card.position, len(card.selected.data)))
 
     def _idle(self, now: float) -> None:
         if self.sends_wait and now >= self._wait_at:
@@ -278,8 +304,32 @@ class Board:
             if self.halted:
                 return
 
+    def _read_card(self) -> None:
+        """A print from the card takes the place that the line leaves."""
+        card = self.card
+        if card is None or card.selected is None:
+            return
+        while card.printing and len(self._queue) < BUFSIZE:
+            line = card.next_line()
+            if line is None:
+                card.printing = False
+            else:
+                self._queue.append(Command(line, None, from_card=True))
+        if card.at_end and not any(command.from_card for command in self._queue):
+            card.selected, card.position, card.at_end = None, 0, False
+            self.say(b"Done printing file\n")
+
+    def drop_queue(self) -> None:
+        """All commands that wait, and the one that is executed, are forgotten without an answer."""
+        self._queue.clear()
+        self._running = None
+
     def _start(self, command: Command, now: float) -> None:
         text = command.text
+        if self.card is not None and self.card.writing is not None and text[:3] != b"M29":
+            self.card.writing.data += text + b"\n"
+            self._done(command, now)
+            return
         beginning = text[:3]
         if (beginning == b"G1 " or beginning == b"G0 ") and self.motion.free_blocks(now):
             # The bulk of every print, without a detour.
@@ -344,7 +394,9 @@ class Board:
             # Killed or reset by what it did.
             return
         queue = self._queue
-        if self.payload:
+        if command.from_card:
+            self.payload = b""
+        elif self.payload:
             self.say(b"ok %b\n" % self.payload)
             self.payload = b""
         elif not self.advanced_ok:

@@ -10,6 +10,7 @@ import tty
 from collections.abc import Callable
 
 from moonraker_lite.marlin.virtual.board import Board
+from moonraker_lite.marlin.virtual.card import Card
 from moonraker_lite.marlin.virtual.commands import HANDLERS
 from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults
 from moonraker_lite.marlin.virtual.personality import personality_of
@@ -45,11 +46,12 @@ class VirtualPrinter:
         keepalive: bool = True,
         sends_wait: bool = False,
         firmware: str = "",
+        card: bool = False,
     ) -> None:
         """`speed`: 1 = real time, 20 = twenty times faster, 0 = as fast as the line allows. `faults`: for example
         `seed=1,corrupt=0.05,lose_ok=0.01`; ValueError names what is wrong with it. `link_path`: a symbolic link to the
         pty, replaced if it exists. `keep`: how many executed commands are remembered.
-        `firmware`: the one it plays, see `personality.PERSONALITIES`."""
+        `firmware`: the one it plays, see `personality.PERSONALITIES`. `card`: it has an SD card."""
         if speed < 0.0:
             raise ValueError(f"The speed must not be negative: {speed:g}")
         plan = FaultPlan.parse(faults)
@@ -64,6 +66,7 @@ class VirtualPrinter:
             on_executed=on_executed,
             keep=keep,
             personality=personality_of(firmware),
+            card=Card() if card else None,
         )
         self.path = ""
         """The pty's path, or `link_path` where one was given. Valid after `start`."""

@@ -14,11 +14,13 @@ EMERGENCIES = (b"M108", b"M112", b"M410", b"M876")
 class Command:
     """One accepted command: its text without number and checksum, and its number (None = unnumbered)."""
 
-    __slots__ = ("number", "text")
+    __slots__ = ("from_card", "number", "text")
 
-    def __init__(self, text: bytes, number: bytes | None) -> None:
+    def __init__(self, text: bytes, number: bytes | None, *, from_card: bool = False) -> None:
         self.text = text
         self.number = number
+        self.from_card = from_card
+        """Nobody waits for its `ok`."""
 
 
 class Receiver:
@@ -29,6 +31,8 @@ class Receiver:
         self.last_line = 0
         self.lost_bytes = 0
         self.errors = 0
+        self.saving = False
+        """A file is being written (M28): every line must have a number, but for the M29 that ends it."""
         self._emergency_parser = emergency_parser
         self._ring = b""
         self._partial = b""
@@ -39,6 +43,7 @@ class Receiver:
     def reset(self) -> None:
         """Power on."""
         self.last_line = 0
+        self.saving = False
         self._ring = self._partial = self._watched = b""
 
     @property
@@ -97,6 +102,9 @@ class Receiver:
             line = _as_stored(line)
             bare = line.lstrip(b" ")
             if bare[:1] != b"N":
+                if self.saving and bare[:3] != b"M29":
+                    self._refuse(b"No Checksum with line number", answers)
+                    continue
                 return Command(_strip_checksum(bare), None)
             command = self._check(bare, answers)
             if command is not None:

@@ -54,10 +54,14 @@ _NOTES = {"M851": "(mm)", "M603": "(mm)"}
 _SWITCHES = {"M420": "Leveling", "M412": "Sensor"}
 
 
-def firmware(who: Personality, *, emergency_parser: bool) -> Iterator[bytes]:
+_CARD = ("SDCARD", "SD_WRITE", "AUTOREPORT_SD_STATUS", "LONG_FILENAME", "LFN_WRITE")
+
+
+def firmware(who: Personality, *, emergency_parser: bool, card: bool = False) -> Iterator[bytes]:
     """M115."""
     yield f"{who.m115}\n".encode()
-    for name, value in who.capabilities.items():
+    capabilities = {**who.capabilities, **(dict.fromkeys(_CARD, 1) if card else {})}
+    for name, value in capabilities.items():
         yield f"Cap:{name}:{int(emergency_parser) if name == 'EMERGENCY_PARSER' else value}\n".encode()
     if who.reports_area:
         x, y, z = who.bed

@@ -12,7 +12,7 @@ TABLE: Table = {}
 
 @enter(TABLE, "M115")
 def firmware(board: Board, rest: bytes) -> Run:
-    board.say_all(reports.firmware(board.who, emergency_parser=board.emergency_parser))
+    board.say_all(reports.firmware(board.who, emergency_parser=board.emergency_parser, card=board.card is not None))
     return None
 
 
