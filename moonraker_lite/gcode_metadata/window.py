@@ -70,10 +70,10 @@ class Windows:
         self._pread = pread
         self._length = length
         if length <= 2 * FIRST_WINDOW:
-            self.head = self.tail = self._read(0, length)
+            self.head = self.tail = _without_mark(self._read(0, length))
             self.tail_offset = 0
         else:
-            self.head = self._read(0, FIRST_WINDOW)
+            self.head = _without_mark(self._read(0, FIRST_WINDOW))
             self.tail_offset = length - FIRST_WINDOW
             self.tail = self._read(self.tail_offset, FIRST_WINDOW)
 
@@ -225,3 +225,8 @@ def _is_dense(data: bytes) -> bool:
     """Whether its lines are too short, or too long, for what a slicer writes."""
     lines = data.count(b"\n")
     return lines * SHORTEST_LINES > len(data) or (len(data) >= LONG_WINDOW and lines * LONGEST_LINES < len(data))
+
+
+def _without_mark(head: bytes) -> bytes:
+    """Empty lines in place of the mark that Windows editors put before the first line: offsets stay what they are."""
+    return b"\n\n\n" + head[3:] if head.startswith(b"\xef\xbb\xbf") else head
