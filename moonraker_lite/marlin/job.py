@@ -36,6 +36,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # How long the firmware may take to switch its heaters off at the end of a print.
 HEATERS_OFF = 30.0
+# So long a pause may take on a bad line before the print shows as paused.
+PAUSE_PATIENCE = 10.0
 # What `print_stats.message` says while the firmware waits for somebody.
 USER_WAIT = "The printer waits for an answer: look at its display, or at the dialog"
 # How long a print may take to end when the process ends.
@@ -99,6 +101,9 @@ class PrintJob:
         # The script that asked for the pause has the turn until the head stands still.
         self._paused_by_script = False
         self._pause_message = ""
+        # Since when the line is too bad, and whether a pause is being carried out.
+        self._trouble_at: float | None = None
+        self._pausing = False
         self._saved: Saved | None = None
         # What makes the print fail leaves it such that its rest can be printed.
         self._resumable = False
@@ -238,6 +243,7 @@ class PrintJob:
         self._wishes.begin()
         self.paused = self.link_away = self.held = False
         self._pause_message = ""
+        self._trouble_at = None
         self._saved = None
         self._streamer.begin(self.position)
         self._halted.clear()
@@ -282,6 +288,18 @@ class PrintJob:
         if (self.printing or self.link_away or self.held) and self._wishes.pause():
             self.paused = True
             self._pause_message = message
+
+    def pause_for_trouble(self, message: str) -> None:
+        """The line is so bad that somebody should look at the cable. It may be too bad even for what a pause sends:
+        then the print shows as paused nevertheless, and the rest of the pause follows when the line permits."""
+        self.request_pause(message)
+        self._trouble_at = self._machine.clock()
+
+    def show_pause(self) -> None:
+        """Called once a second."""
+        late = self._trouble_at is not None and self._machine.clock() - self._trouble_at > PAUSE_PATIENCE
+        if late and self._pausing and self.printing:
+            self.stats.transition(JobState.PAUSED, self._pause_message)
 
     def link_lost(self) -> None:
         """The link is away and its session is kept: what is under way is settled when it is back."""
@@ -488,6 +506,14 @@ class PrintJob:
             self._wishes.check()
 
     async def _pause(self) -> None:
+        self._pausing = True
+        try:
+            await self._halt()
+        finally:
+            self._pausing = False
+            self._trouble_at = None
+
+    async def _halt(self) -> None:
         """Let what was sent be executed, and save everything."""
         await self._wishes.unless_failed(self._line.drained())
         await self._wishes.unless_failed(self._line.send("M400"))
@@ -495,7 +521,8 @@ class PrintJob:
         self._saved = self._saved or Saved(self._machine)
         self._recorder.keep_targets()
         await self._park()
-        self.stats.transition(JobState.PAUSED, self._pause_message)
+        if self.printing:
+            self.stats.transition(JobState.PAUSED, self._pause_message)
         self._pause_message = ""
         self._recorder.save()
         self._halted.set()

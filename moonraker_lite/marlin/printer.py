@@ -313,7 +313,7 @@ class Printer:
                 self.job.fail(event.message)
                 self._session.end(Begin.SHAKE_HANDS)
             elif event.storm:
-                self.job.request_pause(event.message)
+                self.job.pause_for_trouble(event.message)
 
     def _on_line(self, text: str) -> None:
         if (report := parse_temperatures(text)) is not None:
@@ -450,6 +450,7 @@ class Printer:
         while True:
             await asyncio.sleep(1.0)
             self._stats = self._line.stats
+            self.job.show_pause()
             self.update_activity()
             if self.status.ready and not self.job.blocked:
                 self._ask_temperature()

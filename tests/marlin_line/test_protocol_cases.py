@@ -560,6 +560,18 @@ def test_a_storm_slows_down_and_is_told_once() -> None:
     assert talk.acknowledged == [token]
 
 
+def test_a_storm_of_hours_changes_nothing() -> None:
+    talk = Dialogue.running()
+    (token,) = talk.send("G1 X1")
+    for _ in range(3000):
+        talk.says(*refuse(2))
+        while not talk.wire():
+            talk.wait(0.1)
+    assert 1 <= len(talk.troubles) <= 3000 // 150
+    talk.says("ok")
+    assert talk.acknowledged == [token]
+
+
 @pytest.mark.parametrize(("every", "told"), [(10, False), (2, True)])
 def test_many_repeats_in_few_lines_are_told(every: int, told: bool) -> None:
     """Every so many lines are damaged once."""

@@ -76,7 +76,10 @@ class Pace:
             self.number = number
             self.tries = 0
         self.tries += 1
-        return min(0.02 * 2 ** (self.tries - PATIENT_TRIES), LONGEST_HOLD) if self.tries > PATIENT_TRIES else 0.0
+        if self.tries <= PATIENT_TRIES:
+            return 0.0
+        doublings = min(self.tries - PATIENT_TRIES, 16)
+        return min(0.02 * 2**doublings, LONGEST_HOLD)
 
     def trouble(self) -> str | None:
         """A sentence, once, when the line is too bad; None otherwise."""
