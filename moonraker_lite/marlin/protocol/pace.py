@@ -79,7 +79,7 @@ class Pace:
         if self.tries <= PATIENT_TRIES:
             return 0.0
         doublings = min(self.tries - PATIENT_TRIES, 16)
-        return min(0.02 * 2**doublings, LONGEST_HOLD)
+        return min(0.02 * (1 << doublings), LONGEST_HOLD)
 
     def trouble(self) -> str | None:
         """A sentence, once, when the line is too bad; None otherwise."""
