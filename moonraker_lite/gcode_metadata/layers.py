@@ -12,6 +12,8 @@ import msgspec
 
 from moonraker_lite.gcode_metadata import fields
 from moonraker_lite.gcode_metadata.evidence import Evidence
+from moonraker_lite.gcode_metadata.moves import printed_height
+from moonraker_lite.gcode_metadata.rules import Rule
 
 _NUMBERED = re.compile(rb"\n[;(]++[ \t-]*+(?:layer|slice)[ :#=]*+(\d{1,6})\b(?!\.)", re.IGNORECASE)
 """`;LAYER:12`, `; layer 12, Z = 3.1`, `;; --- layer 12 (0.2 @ 2.4)`, `(Slice 12, 1 Extruder)`."""
@@ -54,9 +56,7 @@ def evenly_spaced(evidence: Evidence) -> int | None:
     and a whole number of them fits in between. Objects printed one after the other, and supports with layers of their
     own, do not keep to that."""
     spacing = fields.positive(evidence.first("layer_height") or b"")
-    if spacing is None or _is_on(evidence, "complete_objects") or _is_on(evidence, "spiral_vase"):
-        return None
-    if _is_on(evidence, "support_material") and not _is_on(evidence, "support_material_synchronize_layers"):
+    if spacing is None or _has_other_layers(evidence):
         return None
     windows = evidence.windows
     if b"\n;Z:" not in evidence.first_layer:
@@ -65,8 +65,34 @@ def evenly_spaced(evidence: Evidence) -> int | None:
     high = _marks(windows.tail)
     if not low or not high or any(abs(height - spacing) > _TOLERANCE for _, height in low[1:] + high):
         return None
-    steps = (high[-1][0] - low[0][0]) / spacing
-    return round(steps) + 1 if steps > 0 and abs(steps - round(steps)) < 0.01 else None
+    return _fitting(low[0][0], high[-1][0], spacing)
+
+
+class Fitting(msgspec.Struct, frozen=True):
+    """The number of layers of the stated thickness that fit exactly between the first one and the height of the print,
+    where nothing marks them."""
+
+    first: Rule
+    thickness: Rule
+
+    def __call__(self, evidence: Evidence) -> int | None:
+        first, thickness = self.first(evidence), self.thickness(evidence)
+        if not first or not thickness or _has_other_layers(evidence):
+            return None
+        height = printed_height(evidence)
+        return None if height is None else _fitting(first, height, thickness)
+
+
+def _fitting(lowest: float, highest: float, spacing: float) -> int | None:
+    steps = (highest - lowest) / spacing
+    return round(steps) + 1 if steps > -_TOLERANCE and abs(steps - round(steps)) < 0.01 else None
+
+
+def _has_other_layers(evidence: Evidence) -> bool:
+    """Whether the configuration of Slic3r's line says that not all layers go up evenly."""
+    if _is_on(evidence, "support_material") and not _is_on(evidence, "support_material_synchronize_layers"):
+        return True
+    return any(_is_on(evidence, key) for key in ("complete_objects", "spiral_vase", "raft_layers"))
 
 
 def _marks(data: bytes) -> list[tuple[float, float]]:

@@ -73,6 +73,10 @@ def printed_height(evidence: Evidence) -> float | None:
 
     Reads more of the tail when the last layer is longer than the window.
     """
+    return evidence.once(_printed_height)
+
+
+def _printed_height(evidence: Evidence) -> float | None:
     windows = evidence.windows
     if windows.whole and evidence.first_move is None:
         return None

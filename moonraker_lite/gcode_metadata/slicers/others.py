@@ -40,7 +40,11 @@ ICESL: Table = {
     "chamber_temp": (Comment("chamber_temp_degree_c", number),),
     "filament_total": (Comment("filament_used_mm", positive),),
     "filament_weight_total": (Comment("filament_used_g", positive),),
-    "layer_count": (Comment("layer_count", integer), layers.numbered),
+    "layer_count": (
+        Comment("layer_count", integer),
+        layers.numbered,
+        layers.Fitting(_icesl_first_layer, Comment("z_layer_height_mm", positive)),
+    ),
     "filament_diameters": (Numbered("filament_diameter_mm_{}", positive, start=0),),
     "nozzle_diameters": (Numbered("nozzle_diameter_mm_{}", positive, start=0),),
     "infill_density": (Comment("infill_percentage_0", percent),),

@@ -62,6 +62,9 @@ def _one_length(value: bytes) -> list[float] | None:
     return None if length is None else [length]
 
 
+_LAYER_HEIGHT = Comment("layer_height", number)
+_FIRST_LAYER_HEIGHT = PercentOf("first_layer_height", _LAYER_HEIGHT)
+
 COMMENTS: Table = {
     "object_height": (Comment("max_layer_z", number, last=True),),
     "estimated_time": (
@@ -69,8 +72,8 @@ COMMENTS: Table = {
         Comment("estimated printing time", duration),
     ),
     "nozzle_diameter": (OfTool("nozzle_diameter", number),),
-    "layer_height": (Comment("layer_height", number),),
-    "first_layer_height": (PercentOf("first_layer_height", Comment("layer_height", number)),),
+    "layer_height": (_LAYER_HEIGHT,),
+    "first_layer_height": (_FIRST_LAYER_HEIGHT,),
     "first_layer_extr_temp": (OfTool("first_layer_temperature", number),),
     "first_layer_bed_temp": (OfTool("first_layer_bed_temperature", number),),
     "chamber_temp": (OfTool("chamber_temperature", number),),
@@ -105,6 +108,7 @@ COMMENTS: Table = {
         layers.numbered,
         layers.Marks(b";BEFORE_LAYER_CHANGE"),
         layers.evenly_spaced,
+        layers.Fitting(_FIRST_LAYER_HEIGHT, _LAYER_HEIGHT),
     ),
     "filament_lengths": (Comment("filament used [mm]", numbers), _lengths, Comment("filament_length_m", _one_length)),
     "filament_cost": (Comment("total filament cost", number), Comment("filament cost", total)),
