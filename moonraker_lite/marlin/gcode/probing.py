@@ -7,7 +7,6 @@ position of the endstop, so the nozzle that touches at `z` wants it smaller by `
 
 from __future__ import annotations
 
-import statistics
 from bisect import insort
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -121,6 +120,8 @@ class Probing:
     async def _accuracy(self, command: Command) -> None:
         samples = Options(command).integer("SAMPLES", 10, minimum=1, maximum=_MAX_SAMPLES)
         heights = [(await self._probe_once()).z for _ in range(samples)]
+        import statistics  # late: it brings fractions and decimals into memory
+
         low, high = min(heights), max(heights)
         self._console.info(
             f"probe accuracy results: maximum {high:.6f}, minimum {low:.6f}, range {high - low:.6f}, "
