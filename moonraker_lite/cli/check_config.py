@@ -57,10 +57,12 @@ def marlin_warnings(config: Config, folder: Path) -> list[str]:
     path = folder / printer.config_file
     if printer.type == "klipper" or not path.is_file():
         return []
+    from moonraker_lite.marlin.owner import problems_of
     from moonraker_lite.marlin.printer_config import read_printer_config, settings_of
 
     read = read_printer_config(path)
-    return [*read.warnings, *(f"{path.name}: {problem}" for problem in settings_of(read)[1])]
+    problems = (read.located(problem) for problem in (*settings_of(read)[1], *problems_of(read.sections)))
+    return [*read.warnings, *problems]
 
 
 def component_sections() -> list[tuple[str, type[msgspec.Struct] | None]]:

@@ -32,7 +32,10 @@ MOONRAKER_SECTIONS = frozenset(
     }
 )
 
-BUILT_IN_SECTIONS = ("server", "printer", "secrets")
+MARLIN_SECTIONS = ("gcode_macro", "delayed_gcode", "output_pin", "led", "neopixel", "dotstar")
+"""What the Marlin process reads of this file, see `marlin.printer_config`."""
+
+BUILT_IN_SECTIONS = ("server", "printer", "secrets", *MARLIN_SECTIONS)
 
 MOVED_OPTIONS: dict[tuple[str, str], str] = {
     ("server", "config_path"): "is no longer used; the folder is <data path>/config (option -d)",

@@ -9,9 +9,10 @@ from typing import Any
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode.delayed import DelayedGcodes
+from moonraker_lite.marlin.gcode.help import HELP
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.literals import LiteralError, literal
-from moonraker_lite.marlin.gcode.macros import DELAYED_PREFIX, PREFIX, Script
+from moonraker_lite.marlin.gcode.macros import DELAYED_PREFIX, PREFIX, Macros, Script
 from moonraker_lite.marlin.gcode.outputs import KINDS, Outputs
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.printer_config import Sections
@@ -98,6 +99,18 @@ class OwnersCommands:
             config[section] = options
             settings[section.lower()] = {name: _value(name, text) for name, text in options.items()}
         return {**configfile, "config": config, "settings": settings}
+
+
+def problems_of(sections: Sections) -> list[str]:
+    """Return what is wrong with the owner's sections, without a printer."""
+    macros = Macros(MacroActions(Console(lambda text: None), lambda reason: None))
+    problems = macros.load(sections, HELP.__contains__)
+    problems += DelayedGcodes(_nobody).load(sections, macros)
+    return problems + Outputs(_nobody).load(sections)
+
+
+async def _nobody(_: object) -> Any:
+    """Runs nothing."""
 
 
 _SECTIONS = (PREFIX, DELAYED_PREFIX, *KINDS)

@@ -86,6 +86,8 @@ class PrinterOptions(msgspec.Struct, frozen=True):
     settings: PrinterSettings = PrinterSettings()
     # marlin.cfg, which need not exist, and what the command line says in its place.
     config_file: Path | None = None
+    # moonraker.conf, where macros stand in it.
+    host_config: Path | None = None
     given: Sections = {}
 
 
@@ -205,9 +207,10 @@ class Printer:
     def _read_config(self) -> None:
         """Read marlin.cfg (again). What is wrong with it is a warning for the frontends, and stops nothing."""
         options = self.options
-        config = read_printer_config(options.config_file, options.given)
+        config = read_printer_config(options.config_file, options.given, options.host_config)
         settings, problems = settings_of(config, options.settings)
-        problems = (*config.warnings, *problems, *self.owner.load(config.sections))
+        found = (*problems, *self.owner.load(config.sections))
+        problems = (*config.warnings, *(config.located(problem) for problem in found))
         self.job.override(self.interpreter.macros.overridden)
         self.config = msgspec.structs.replace(config, warnings=problems)
         for warning in self.config.warnings:

@@ -17,6 +17,9 @@ import msgspec
 from moonraker_lite.marlin.settings import PrinterSettings
 
 AXES = "xyz"
+# What the owner may add to the printer; these sections may stand in moonraker.conf as well.
+OWNERS = frozenset({"gcode_macro", "delayed_gcode", "output_pin", "led", "neopixel", "dotstar"})
+_PROBLEM = re.compile(r"\[([^\]]+)\](?: (\w+):)?")
 MAX_EXTRUDERS = 16
 _EXTRUDER = re.compile(r"extruder([1-9]\d?)?")
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -29,26 +32,52 @@ Sections = dict[str, dict[str, str]]
 class PrinterConfig(msgspec.Struct, frozen=True):
     """`sections`: name as it is spelled -> option (lower case) -> raw text, in the order of the file.
 
+    `places`: section and option -> file and line, such as `marlin.cfg line 7`; option "" is the section's own place.
     `warnings` are sentences for the user that name file and line.
     """
 
     sections: Sections = {}
     warnings: tuple[str, ...] = ()
+    places: dict[tuple[str, str], str] = {}
+
+    def located(self, problem: str) -> str:
+        """Return a sentence that begins with `[section] option:` with the place of that before it, where it has one."""
+        match = _PROBLEM.match(problem)
+        if match is None:
+            return problem
+        place = self.places.get((match[1], match[2] or "")) or self.places.get((match[1], ""))
+        return f"{place}, {problem}" if place else problem
 
 
-def read_printer_config(path: Path | None, given: Sections | None = None) -> PrinterConfig:
-    """Read the file and what it includes; it wins over `given`. A missing file is an empty one. Never raises."""
+def read_printer_config(
+    path: Path | None, given: Sections | None = None, host_config: Path | None = None
+) -> PrinterConfig:
+    """Read the file and what it includes; it wins over `given`. A missing file is an empty one. Never raises.
+
+    Of `host_config`, which is moonraker.conf, only the sections in `OWNERS` count; its mistakes are the host's to tell.
+    """
     sections = {name: dict(options) for name, options in (given or {}).items()}
-    if path is None or not path.exists():
-        return PrinterConfig(sections)
-    # Imported late: most printers have no such file, and it would cost them memory.
-    from moonraker_lite.config.reader import read_files
+    places: dict[tuple[str, str], str] = {}
+    warnings: list[str] = []
+    for file in (host_config, path):
+        if file is None or not file.exists():
+            continue
+        # Imported late: most printers have no such file, and it would cost them memory.
+        from moonraker_lite.config.reader import read_files
 
-    reading = read_files(path)
-    for name, section in reading.sections.items():
-        options = sections.setdefault(name, {})
-        options.update((option, entry.value) for option, entry in section.options.items())
-    return PrinterConfig(sections, tuple(str(problem) for problem in (*reading.errors, *reading.notes)))
+        reading = read_files(file)
+        for name, section in reading.sections.items():
+            if file is host_config and name.partition(" ")[0] not in OWNERS:
+                continue
+            options = sections.setdefault(name, {})
+            options.update((option, entry.value) for option, entry in section.options.items())
+            places[name, ""] = f"{section.file} line {section.line}"
+            places.update(
+                ((name, option), f"{entry.file} line {entry.line}") for option, entry in section.options.items()
+            )
+        if file is not host_config:
+            warnings += (str(problem) for problem in (*reading.errors, *reading.notes))
+    return PrinterConfig(sections, tuple(warnings), places)
 
 
 def given_sections(options: Iterable[str]) -> Sections:

@@ -57,6 +57,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="marlin.cfg: the same, and macros, as Klipper has it"
     )
+    parser.add_argument("--host-config", type=Path, metavar="FILE", help="moonraker.conf: its macros count as well")
     parser.add_argument(
         "--set",
         action="append",
@@ -93,6 +94,7 @@ async def serve(options: argparse.Namespace) -> None:
             state_dir=options.state_dir,
             settings=settings,
             config_file=options.config,
+            host_config=options.host_config,
             given=given,
         ),
         output=server.output,

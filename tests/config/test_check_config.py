@@ -58,7 +58,10 @@ def test_marlin_cfg_is_looked_at_as_well(tmp_path: Path, capsys: pytest.CaptureF
     assert check("-d", str(tmp_path)) == 0
     out = capsys.readouterr().out
     assert "warning: marlin.cfg line 3" in out
-    assert "warning: marlin.cfg: [extruder] max_temp: 'hot' is not a number; the option is left out" in out
+    assert "warning: marlin.cfg line 2, [extruder] max_temp: 'hot' is not a number; the option is left out" in out
+    (config / "marlin.cfg").write_text("[gcode_macro PAUSE]\ngcode: {% if %}\nrename_existing: PAUSE_BASE\n")
+    assert check("-d", str(tmp_path)) == 0
+    assert "warning: marlin.cfg line 2, [gcode_macro PAUSE] gcode: jinja2" in capsys.readouterr().out
     (config / "moonraker.conf").write_text("[printer]\ntype: klipper\n")
     assert check("-d", str(tmp_path)) == 0
     assert "marlin.cfg" not in capsys.readouterr().out

@@ -95,3 +95,20 @@ VALUES = st.text() | st.floats().map(str) | st.integers().map(str)
 def test_no_value_raises(sections: dict[str, dict[str, str]]) -> None:
     settings, _ = settings_of(PrinterConfig(sections))
     limits_of(settings, Firmware())
+
+
+def test_of_moonraker_conf_only_macros_count(tmp_path: Path) -> None:
+    host, path = tmp_path / "moonraker.conf", tmp_path / "marlin.cfg"
+    host.write_text(
+        "[extruder]\nmax_temp: 1\nrubbish\n[gcode_macro A]\ngcode: M118 a\n[gcode_macro B]\ngcode: M118 b\n"
+    )
+    path.write_text("[gcode_macro A]\ndescription: both\n")
+    config = read_printer_config(path, None, host)
+    assert config.sections == {
+        "gcode_macro A": {"gcode": "M118 a", "description": "both"},
+        "gcode_macro B": {"gcode": "M118 b"},
+    }
+    assert config.warnings == ()
+    assert config.located("[gcode_macro A] gcode: x") == "moonraker.conf line 5, [gcode_macro A] gcode: x"
+    assert config.located("[gcode_macro A] x") == "marlin.cfg line 1, [gcode_macro A] x"
+    assert config.located("[nothing] x") == "[nothing] x"

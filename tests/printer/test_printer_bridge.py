@@ -16,7 +16,7 @@ from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.components.printer import PrinterBridge
 from moonraker_lite.components.printer import bridge as bridge_module
 from moonraker_lite.components.printer.process import ProcessKeeper, Record, describe_exit, is_alive
-from moonraker_lite.config import PrinterSettings
+from moonraker_lite.config import PrinterSettings, load_config
 from moonraker_lite.datapath import DataPath
 from moonraker_lite.events import Events
 from moonraker_lite.klippy import KlippyClient, StatusHub
@@ -51,7 +51,8 @@ class Rig:
         self.klippy = KlippyClient(self.data.comms / "klippy.sock", listener=relay)
         self.hub = relay.hub = StatusHub(self.klippy)
         self.facts = HostFacts("0")
-        self.bridge = kind(settings, self.data, self.klippy, events, self.facts)
+        config = load_config(self.data.config / "moonraker.conf")
+        self.bridge = kind(settings, config, self.data, self.klippy, self.hub, events, self.facts)
 
     async def start(self) -> None:
         await self.bridge.start()
@@ -250,3 +251,24 @@ def test_a_pid_file_of_another_process_is_not_believed(tmp_path: Path) -> None:
 )
 def test_how_a_process_ended(status: int | None, words: str) -> None:
     assert describe_exit(status) == words
+
+
+def test_macros_of_moonraker_conf_are_for_the_marlin_process(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    path = tmp_path / "config" / "moonraker.conf"
+    path.write_text("[server]\n")
+    assert "--host-config" not in Rig(tmp_path, VIRTUAL, PrinterBridge).bridge.command("virtual")
+    path.write_text("[gcode_macro HELLO]\ngcode: M118 hello\n")
+    command = Rig(tmp_path, VIRTUAL, PrinterBridge).bridge.command("virtual")
+    assert command[command.index("--host-config") + 1] == str(path)
+
+
+def test_what_is_wrong_with_macros_is_a_warning_of_the_host(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, VIRTUAL)
+    rig.bridge._on_warnings(
+        {"configfile": {"warnings": [{"type": "runtime_warning", "message": "a"}, {"message": "b"}]}}, 0
+    )
+    assert rig.facts.warnings == ["a", "b"]
+    rig.bridge._on_warnings({"configfile": {}}, 1)
+    rig.bridge._on_warnings({"configfile": {"warnings": [{"message": "b"}, "odd"]}}, 2)
+    assert rig.facts.warnings == ["b"]

@@ -12,16 +12,18 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from moonraker_lite.api.facts import HostFacts
 from moonraker_lite.component import Component
 from moonraker_lite.components.printer.marlin_options import marlin_options
 from moonraker_lite.components.printer.process import PrinterProcess, ProcessKeeper, describe_exit
-from moonraker_lite.config import PrinterSettings
+from moonraker_lite.config import Config, PrinterSettings
+from moonraker_lite.config.hints import MARLIN_SECTIONS
 from moonraker_lite.datapath import DataPath
 from moonraker_lite.errors import HostError
 from moonraker_lite.events import Events
-from moonraker_lite.klippy import KlippyClient, KlippyState
+from moonraker_lite.klippy import KlippyClient, KlippyState, StatusHub
 from moonraker_lite.klippy.relay import KlippyStateChanged
 from moonraker_lite.tasks import TaskOwner
 
@@ -41,9 +43,18 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
     marker = MODULE  # in the command line of our process, so that another one with its number is not taken for it
 
     def __init__(
-        self, settings: PrinterSettings, data: DataPath, klippy: KlippyClient, events: Events, facts: HostFacts
+        self,
+        settings: PrinterSettings,
+        config: Config,
+        data: DataPath,
+        klippy: KlippyClient,
+        hub: StatusHub,
+        events: Events,
+        facts: HostFacts,
     ) -> None:
         self._settings = settings
+        self._config = config
+        self._hub = hub
         self._data = data
         self._klippy = klippy
         self._events = events
@@ -52,16 +63,17 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
         self._tasks = TaskOwner("printer_bridge")
         self._lost = asyncio.Event()
         self._ready = asyncio.Event()
-        self._end: Callable[[], None] | None = None
+        self._ends: list[Callable[[], None]] = []
+        self._told: set[str] = set()
 
     async def start(self) -> None:
-        self._end = self._events.subscribe(KlippyStateChanged, self._on_state)
+        self._ends.append(self._events.subscribe(KlippyStateChanged, self._on_state))
         self._tasks.spawn(self._supervise(), "supervise")
 
     async def stop(self) -> None:
         """The process goes on: a print must not end with the host."""
-        if self._end is not None:
-            self._end()
+        for end in self._ends:
+            end()
         await self._tasks.close()
 
     def _on_state(self, event: KlippyStateChanged) -> None:
@@ -73,6 +85,18 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
         if event.state is KlippyState.READY:
             self._ready.set()
             self._facts.unwarn(WARNING)
+
+    def _on_warnings(self, changed: dict[str, Any], _eventtime: float) -> None:
+        """What the Marlin process finds wrong with marlin.cfg and the macros is for server.info as well."""
+        warnings = changed.get("configfile", {}).get("warnings")
+        if warnings is None:
+            return
+        for key in self._told:
+            self._facts.unwarn(key)
+        messages = [str(warning.get("message", "")) for warning in warnings if isinstance(warning, dict)]
+        self._told = {f"{WARNING} {message}" for message in messages}
+        for message in messages:
+            self._facts.warn(message, f"{WARNING} {message}")
 
     async def choose(self) -> str:
         """ "klipper", "marlin" or "virtual": as configured, else Klipper if there is any sign of it."""
@@ -100,6 +124,8 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
             command.append(f"--serial={settings.serial}")
             if settings.baud is not None:
                 command += ["--baud", str(settings.baud)]
+        if any(self._config.sections(kind) for kind in MARLIN_SECTIONS):
+            command += ["--host-config", str(self._config.path)]
         return [*command, *marlin_options(settings, data.config)]
 
     # -- the process -----------------------------------------------------------------------------------------------
@@ -108,6 +134,8 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
         kind = await self.choose()
         _LOGGER.info("Printer back end: %s", kind)
         command = [] if kind == "klipper" else self.command(kind)
+        if command:
+            self._ends.append(self._hub.watch({"configfile": ["warnings"]}, self._on_warnings))
         running = self._keeper.running(self.marker)
         if running is not None and running.record.command != command:
             await self._retire(running)
