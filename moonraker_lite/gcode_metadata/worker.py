@@ -8,7 +8,8 @@ One JSON object per line on standard input, one answer per line on standard outp
     {"id": 7, "metadata": {...}}   or   {"id": 7, "error": "a sentence"}
 
 Scans are answered at once and in order. What takes long is done when nothing else is asked, and put aside for a moment
-when a scan comes in; while it goes on it says how far it is, every second or so (`done`, from 0 to 1):
+when a scan comes in; while it goes on it says how far it is, every second or so (`done`, from 0 to 1). Moves are put
+aside for objects as well:
 
     {"id": 8, "path": "/data/gcodes/a.gcode", "work": "moves"}
     {"id": 8, "done": 0.4}   ...   {"id": 8, "moves": {"layer_count": 250, ...}}
@@ -21,7 +22,7 @@ The slicer tables of a folder (at the start those of `--tables FOLDER`) are read
     {"id": 10, "problems": ["a sentence", ...]}
 
 Two requests have no answer. `{"id": 8, "path": "", "work": "cancel"}` ends request 8, or forgets it. With `{"id": 0,
-"path": "", "work": "pace", "pace": 0.1}` long work takes that part of the time; with 0 it rests.
+"path": "", "work": "pace", "pace": 0.1}` following moves takes that part of the time; with 0 it rests.
 
 `thumbs_dir` may be null or missing. A line that is no request is answered with id null. The process ends with its
 standard input. Time limit, priority and restarting are the host's business.
@@ -35,6 +36,7 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,20 +93,23 @@ class Worker:
         self._decoder = msgspec.json.Decoder(Request)
         self._rest = b""
         self._skipping = False
-        self._later: deque[Request] = deque()
-        self._cancelled = False
-        self._current: Request | None = None
+        self._soon: deque[Request] = deque()  # objects to define
+        self._later: deque[Request] = deque()  # moves to follow
+        self._active: list[int] = []  # at most one of each, the one that goes on last
+        self._cancelled: set[int] = set()
         self._pace = 1.0
-        self._begun = 0.0
         self._told = 0.0
 
     def serve(self) -> None:
         """Answer until the input ends."""
         try:
             while True:
-                self._receive(0.0 if self._later and self._pace > 0 else None)
-                if self._later and self._pace > 0:
-                    self._work(self._later.popleft())
+                due = bool(self._soon or (self._later and self._pace > 0))
+                self._receive(0.0 if due else None)
+                if self._soon:
+                    self._work(self._soon.popleft(), self._objects)
+                elif self._later and self._pace > 0:
+                    self._work(self._later.popleft(), self._moves)
         except _InputEndedError:
             return
 
@@ -147,10 +152,13 @@ class Worker:
         elif request.work == "pace":
             self._pace = min(max(request.pace, 0.0), 1.0)
         elif request.work == "cancel":
-            self._cancelled = self._cancelled or (self._current is not None and self._current.id == request.id)
-            self._later = deque(other for other in self._later if other.id != request.id)
+            if request.id in self._active:
+                self._cancelled.add(request.id)
+            for waiting in (self._soon, self._later):
+                for other in [other for other in waiting if other.id == request.id]:
+                    waiting.remove(other)
         else:
-            self._later.append(request)
+            (self._soon if request.work == "objects" else self._later).append(request)
 
     def _say(self, answer: Answer) -> None:
         line = self._encoder.encode(answer) + b"\n"
@@ -169,58 +177,68 @@ class Worker:
 
     # -- what takes long -------------------------------------------------------------------------------------------
 
-    def _work(self, request: Request) -> None:
-        self._current, self._cancelled = request, False
-        self._begun = self._told = time.monotonic()
+    def _work(self, request: Request, work: Callable[[Request], Answer]) -> None:
+        self._active.append(request.id)
+        self._told = time.monotonic()
         try:
-            self._say(_guarded(request, self._moves if request.work == "moves" else self._objects))
+            self._say(_guarded(request, work))
         except _CancelledError:
             return
         finally:
-            self._current = None
+            self._active.remove(request.id)
+            self._cancelled.discard(request.id)
 
     def _moves(self, request: Request) -> Answer:
         from moonraker_lite.gcode_metadata.computed import fields_of
         from moonraker_lite.gcode_metadata.moves_pass import scan_moves
 
         size = max(1, os.stat(request.path).st_size)
-        return Answer(
-            request.id, moves=fields_of(scan_moves(request.path, lambda done: self._breathe(request, done / size)))
-        )
+        begun = time.monotonic()
+
+        def between(done: int) -> None:
+            nonlocal begun
+            self._tell(request, min(1.0, done / size))
+            self._pause(request, time.monotonic() - begun)
+            begun = time.monotonic()
+
+        return Answer(request.id, moves=fields_of(scan_moves(request.path, between)))
 
     def _objects(self, request: Request) -> Answer:
         from moonraker_lite.gcode_metadata.object_processing import process
 
-        return Answer(
-            request.id, changed=process(request.path, progress=lambda part: self._breathe(request, part)).changed
-        )
+        def between(part: float) -> None:
+            self._tell(request, part)
+            self._receive(0.0)
+            if request.id in self._cancelled:
+                raise _CancelledError
 
-    def _breathe(self, request: Request, done: float) -> None:
-        """Between two pieces of long work: scan what is asked meanwhile, tell how far it is, and keep to the pace."""
+        return Answer(request.id, changed=process(request.path, progress=between).changed)
+
+    def _tell(self, request: Request, done: float) -> None:
         now = time.monotonic()
         if now - self._told >= TELL_SECONDS:
             self._told = now
             self._say(Answer(request.id, done=round(done, 3)))
-        worked = now - self._begun
+
+    def _pause(self, request: Request, worked: float) -> None:
+        """Do what is more urgent than following moves, and keep to the pace. `worked`: s since the last rest."""
+        since = time.monotonic()
         self._receive(0.0)
-        while not self._cancelled:
-            if self._pace <= 0:
-                self._receive(None)
-                continue
-            left = now + worked * (1 / self._pace - 1) - time.monotonic()
-            if left <= 0:
-                break
+        while True:
+            while self._soon:
+                self._work(self._soon.popleft(), self._objects)
+            if request.id in self._cancelled:
+                raise _CancelledError
+            left = since + worked * (1 / self._pace - 1) - time.monotonic() if self._pace > 0 else None
+            if left is not None and left <= 0:
+                return
             self._receive(left)
-        if self._cancelled:
-            raise _CancelledError
-        self._begun = time.monotonic()
 
 
-def _guarded(request: Request, work: Any) -> Answer:
+def _guarded(request: Request, work: Callable[[Request], Answer]) -> Answer:
     """The answer to a request, whatever is wrong with its file."""
     try:
-        answer: Answer = work(request)
-        return answer
+        return work(request)
     except (_InputEndedError, _CancelledError):
         raise
     except BrokenPipeError:

@@ -19,6 +19,7 @@ from moonraker_lite.components.file_manager.klipper_folders import KlipperFolder
 from moonraker_lite.components.file_manager.library import Library
 from moonraker_lite.components.file_manager.metadata import changed
 from moonraker_lite.components.file_manager.metadata_api import MetadataApi
+from moonraker_lite.components.file_manager.object_definitions import ObjectDefinitions
 from moonraker_lite.components.file_manager.operations import Operations
 from moonraker_lite.components.file_manager.roots import Root
 from moonraker_lite.components.file_manager.scanner_process import command
@@ -76,6 +77,8 @@ class FileManager(Component, section="file_manager"):
         self._printed = PrintedFile(data.gcodes, hub, events, lambda is_so: passes.busy("printing", is_so=is_so))
         self._unpacker = Unpacker()
         self._containers = Containers(self._library, self._printed, self._unpacker)
+        if settings.enable_object_processing:
+            ObjectDefinitions(self._library, self._printed, worker)
         self._uploader = Uploader(
             self._library,
             self._printed,

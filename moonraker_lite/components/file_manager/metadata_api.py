@@ -84,6 +84,12 @@ class MetadataApi:
         scanning = state is not None and state[0] is MetadataState.SCANNING
         answer = self._library.book.answer(path, scanning=scanning)
         if answer is None:
-            why = ": the file is being scanned" if scanning else f": {state[1]}" if state is not None else ""
+            why = (
+                f": {state[1] or 'the file is being scanned'}"
+                if scanning and state
+                else f": {state[1]}"
+                if state is not None
+                else ""
+            )
             raise NotFound(f"Metadata not available for <{shown(path)}>{why}")
         return encoded(bytes(answer), dict[str, Any])

@@ -46,6 +46,8 @@ class Scanning:
         self._failed: dict[str, _Failure] = {}
         self._forced: set[str] = set()
         self._silent: set[str] = set()
+        self.define_objects: Callable[[Place], Awaitable[None]] | None = None
+        self.progress: Callable[[str], str] = lambda path: ""  # what is done with a file before it is scanned
         self.unpack: Callable[[Place], Awaitable[bool]] | None = None  # replaces a container by its print
         self._retry: asyncio.TimerHandle | None = None
         self._queue = ScanQueue(self._scan, self.begin)
@@ -135,8 +137,10 @@ class Scanning:
             if self.unpack is not None and await self.unpack(place):
                 await library.settle(place)
                 return
-            facts = (entry.size, entry.mtime_ns)
             before = library.book.get(path)
+            if self.define_objects is not None and (forced or before is None or not before.is_of(entry)):
+                await self.define_objects(place)
+            facts = (entry.size, entry.mtime_ns)
             await library.thumbs.settle(path)
             try:
                 found = await self._worker.scan(f"{folder.real}/{place.name}", f"{folder.real}/{THUMBS}")
@@ -221,7 +225,7 @@ class Scanning:
         if failed is not None and failed.is_of(entry):
             return MetadataState.FAILED, failed.reason
         if record is None or not record.is_of(entry):
-            return MetadataState.SCANNING, ""
+            return MetadataState.SCANNING, self.progress(path)
         return record.state, ""
 
     def members(self, place: Place, entry: Entry) -> bytes:
@@ -233,7 +237,9 @@ class Scanning:
         if state is None:
             return b""
         members = b'"metadata_state":%b' % _ENCODER.encode(state[0].value)
-        return members + (b',"metadata_error":%b' % _ENCODER.encode(state[1]) if state[1] else b"")
+        return members + (
+            b',"metadata_error":%b' % _ENCODER.encode(state[1]) if state[0] is MetadataState.FAILED else b""
+        )
 
     # -- following the files ---------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ class FileManagerSettings(msgspec.Struct, frozen=True):
     `default_metadata_parser_timeout` is in seconds. `enable_move_analysis`: what a file does not state (height, layers,
     filament, the room it takes) is found in its moves; `move_analysis_pace` is the part of the time that this may take
     while the printer prints or files come in, 0 makes it wait.
-    `enable_object_processing` is read and has no effect yet. `enable_inotify_warnings` is the old name of
+    `enable_inotify_warnings` is the old name of
     `enable_observer_warnings`.
     """
 

@@ -47,13 +47,14 @@ class NotScanned(ScanFailed):
 class _Job:
     """`answer` gets a failure as a value: an exception would be complained of when nobody is left to take it."""
 
-    __slots__ = ("answer", "id", "line", "path", "progress", "tries")
+    __slots__ = ("answer", "id", "line", "paced", "path", "progress", "tries")
 
     def __init__(self, number: int, path: str, **more: Any) -> None:
         self.id = number
         self.path = path
         self.line = _ENCODER.encode({"id": number, "path": path, **more}) + b"\n"
         self.tries = 0
+        self.paced = more.get("work") == "moves"
         self.progress: Callable[[float], None] | None = None
         self.answer: asyncio.Future[Answer | ScanFailed] = asyncio.get_running_loop().create_future()
 
@@ -71,7 +72,7 @@ class _Job:
 
 
 class ScanWorker:
-    """One process at most. `limit` is the time for one file (s); `pace` the part of the time that long work takes."""
+    """One process at most. `limit` is the time for one file (s)."""
 
     def __init__(self, limit: float, process: Sequence[str] | None = None) -> None:
         self._limit = limit
@@ -139,7 +140,7 @@ class ScanWorker:
         return (await job.result()).problems or []
 
     def set_pace(self, pace: float) -> None:
-        """The part of the time (0 to 1) that long work may take from now on."""
+        """The part of the time (0 to 1) that following moves may take from now on."""
         if pace != self._pace:
             self._pace = pace
             self._rested = True
@@ -226,7 +227,8 @@ class ScanWorker:
             try:
                 answer = await process.answer(self._limit)
             except SilentError:
-                if self._jobs or (self._long and self._pace > 0 and not self._rested):
+                rests = self._pace <= 0 or self._rested
+                if self._jobs or any(not (job.paced and rests) for job in self._long.values()):
                     raise
                 self._rested = self._pace <= 0
             else:
@@ -254,7 +256,8 @@ class ScanWorker:
             await self._end(process)
         blamed = [self._jobs[0]] if self._jobs else []
         if self._long:
-            blamed.append(next(iter(self._long.values())))  # it may have been this one, too
+            long = self._long.values()  # it may have been one of these, too
+            blamed.append(next((job for job in long if not job.paced), next(iter(long))))
         for job in blamed:
             job.tries += 1
             if (error.guilty and job is blamed[0]) or job.tries >= TRIES:
