@@ -30,7 +30,7 @@ class Console:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._button = 0
-        # While the firmware is being asked what it is, its answers are no output.
+        # While the firmware is being asked what it is, its answers are no output; what it wants of the host is.
         self.muted = False
 
     def raw(self, text: str) -> None:
@@ -51,8 +51,11 @@ class Console:
 
     def firmware(self, line: str) -> None:
         """Pass on a line of the firmware, if a human wants to see it."""
-        if self.muted or not line.strip() or classify(line) in _SILENT:
+        kind = classify(line)
+        if not line.strip() or kind in _SILENT:
             return
+        if self.muted and kind is not ReplyKind.ACTION:
+            return  # but a prompt must not get lost
         if action := parse_host_action(line):
             self._write(self._action(action))
         elif (error := complaint(line)) is not None:

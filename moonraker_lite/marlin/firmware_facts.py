@@ -71,8 +71,10 @@ class Firmware:
 
     @property
     def mesh_probing(self) -> str:
-        """The command that probes the bed."""
-        return "G80" if self.is_prusa else "G29"
+        """The command that probes the bed; V4 has Marlin tell where it does."""
+        if self.is_prusa:
+            return "G80"
+        return "G29 V4" if self.can("AUTOLEVEL") else "G29"
 
     @property
     def has_probe(self) -> bool:
@@ -82,6 +84,16 @@ class Firmware:
     def is_prusa(self) -> bool:
         """Prusa's 8-bit firmware, a relative of Marlin 1 with commands of its own."""
         return self.profile.name == "Prusa MK3"
+
+    @property
+    def report_request(self) -> str:
+        """The command for a temperature report each second; Prusa adds the turns of its fans by a mask."""
+        return "M155 S1 C3" if self.can("AUTOREPORT_FANS") else "M155 S1"
+
+    @property
+    def own_question(self) -> str:
+        """What only this firmware understands: RepRapFirmware tells its travel limits by M208."""
+        return "M208" if self.profile.name == "RepRapFirmware" else ""
 
     @property
     def asks_safely_for_cold_extrusion(self) -> bool:

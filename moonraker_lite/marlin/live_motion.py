@@ -18,6 +18,8 @@ from moonraker_lite.marlin.gcode.motion import E, Motion
 PLANNER = 16
 # s; who looks again after a longer time gets no speed of what happened between.
 LONGEST = 2.0
+# s that moves have lasted at most when they are seen for the first time behind a rest.
+FIRST = 0.25
 
 Point = tuple[float, float, float, float, float]
 
@@ -31,6 +33,7 @@ class LiveMotion:
         self._looked_at = now
         # How many moves are behind the head.
         self._done = motion.planned
+        self._rests = True
         x, y, z, _ = motion.position
         self._place: Point = (x, y, z, motion.filament, 0.0)
         self.velocity = 0.0
@@ -46,7 +49,9 @@ class LiveMotion:
         acknowledged = motion.planned - min(self._under_way(), motion.planned)
         before = self._place
         travelled = self._catch_up(acknowledged - PLANNER)
-        travelled += self._advance(acknowledged, elapsed)
+        # When the moves behind a rest began, nobody has noted: not before they were sent.
+        travelled += self._advance(acknowledged, min(elapsed, FIRST) if self._rests else elapsed)
+        self._rests = self._done >= motion.planned
         if elapsed > LONGEST:
             self.velocity = self.extruder_velocity = 0.0
             return

@@ -30,6 +30,7 @@ class Mesh:
         self.reader = MeshReader()
         self.own_area: tuple[Corner | None, Corner | None] = (None, None)
         self._guessed: tuple[Corner, Corner] = ((0.0, 0.0), (0.0, 0.0))
+        self._told: tuple[Corner | None, Corner | None] = (None, None)
         self.clear()
 
     def clear(self) -> None:
@@ -40,12 +41,15 @@ class Mesh:
         # The slot of UBL that holds the mesh; None without UBL, or where it was not stored.
         self.slot: int | None = None
         self._finer: list[list[float]] = []
-        self._told: tuple[Corner | None, Corner | None] = (None, None)
         self._probed: list[Corner] = []
         self._single: dict[tuple[int, int], float] = {}
         # Counts changes, for whoever keeps what was made of it.
         self.version = 0
         self._status: tuple[object, dict[str, Any]] = (None, {})
+
+    def forget_place(self) -> None:
+        """It is another printer. (The same one's mesh lies where it lay, though a stored one has no coordinates.)"""
+        self._told = (None, None)
 
     def set_area(self, minimum: Corner, maximum: Corner) -> None:
         """The area in which a probe can work, as far as bed and margin tell."""
@@ -64,17 +68,15 @@ class Mesh:
         """The name of the mesh among the profiles."""
         return f"slot {self.slot}" if self.slot is not None and self.slot >= 0 else "default"
 
-    def probing_begins(self) -> None:
-        """G29 was sent: the points that follow are of one mesh."""
-        self._probed = []
-
     def read_line(self, line: str) -> None:
         """Take any line of the firmware; those of a mesh report are kept."""
         if (table := self.reader.read(line)) is not None:
             self._take(table)
         if self.reader.reading:
             return
-        if point := parse_probed_point(line):
+        if "mesh point 1/" in line or "G29 Auto" in line:
+            self._probed = []
+        elif point := parse_probed_point(line):
             if len(self._probed) < MAX_PROBED:
                 self._probed.append((point.x, point.y))
         elif state := _STATE.search(line):

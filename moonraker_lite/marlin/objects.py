@@ -204,6 +204,10 @@ class StatusObjects:
             "trapq": [*extruders, "toolhead"],
         }
 
+    def follow(self, now: float) -> None:
+        """Called each second, so that the estimate of the head's place is right also when nobody has watched it."""
+        self._live.update(now)
+
     def _stepper_enable(self, _: float) -> Status:
         on = self._machine.motors_on
         extruders = [name for name in self._machine.heaters if name.startswith("extruder")]

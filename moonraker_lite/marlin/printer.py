@@ -455,6 +455,7 @@ class Printer:
             self._stats = self._line.stats
             self.job.show_pause()
             self.update_activity()
+            self.objects.follow(self.machine.clock())
             if self.status.ready and not self.job.blocked:
                 self._ask_temperature()
                 self._ask_questions()

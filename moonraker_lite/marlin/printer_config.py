@@ -21,7 +21,9 @@ AXES = "xyz"
 OWNERS = frozenset({"gcode_macro", "delayed_gcode", "output_pin", "led", "neopixel", "dotstar"})
 _PROBLEM = re.compile(r"\[([^\]]+)\](?: (\w+):)?")
 MAX_EXTRUDERS = 16
+MAX_FANS = 16
 _EXTRUDER = re.compile(r"extruder([1-9]\d?)?")
+_FAN = re.compile(r"fan_generic fan([1-9]\d?)")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -194,4 +196,7 @@ def settings_of(config: PrinterConfig, base: PrinterSettings | None = None) -> t
     extruders = sum(1 for name in config.sections if _EXTRUDER.fullmatch(name))
     if extruders > 1 or (extruders := int(take.number("printer", "extruders") or 0)):
         found["extruders"] = min(max(extruders, 1), MAX_EXTRUDERS)
+    fans = [int(match[1]) for name in config.sections if (match := _FAN.fullmatch(name))]
+    if fans:
+        found["fans"] = tuple(fans[:MAX_FANS])
     return msgspec.structs.replace(base, **found), tuple(take.problems)

@@ -232,6 +232,8 @@ class Session:
         try:
             for question in _QUESTIONS:
                 await self._line.send(question)
+            if machine.firmware.own_question:
+                await self._line.send(machine.firmware.own_question)
             machine.identified()
             await self._make_safe()
             if machine.firmware.has_levelling:
@@ -240,7 +242,7 @@ class Session:
             if machine.firmware.asks_safely_for_cold_extrusion:
                 await self._line.send("M302")
             if machine.firmware.can("AUTOREPORT_TEMP"):
-                await self._line.send("M155 S1")
+                await self._line.send(machine.firmware.report_request)
         finally:
             self.identifying = self._console.muted = False
         firmware = machine.firmware

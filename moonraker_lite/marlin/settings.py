@@ -37,6 +37,8 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_cruise_ratio: float = 0.5
     # How many extruders there are, where the firmware does not say it or counts otherwise.
     extruders: int | None = None
+    # Numbers of the fans besides the first, where they are to be shown before a command or report has named them.
+    fans: tuple[int, ...] = ()
     nozzle_diameter: float = 0.4
     # Without it that of M200, else 1.75.
     filament_diameter: float | None = None

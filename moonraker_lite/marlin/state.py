@@ -71,6 +71,7 @@ class Machine:
         self.temperatures_at = 0.0
         self.heating_wait_at = -1e9
         self._stored_mesh: list[list[float]] = []
+        self._identity: tuple[str, ...] = ()
         self._can_store = True
         self._motors_off_at = 0
 
@@ -107,6 +108,12 @@ class Machine:
         else:
             self.motion.g90_sets_extruder = firmware.profile.g90_sets_extruder
         self.mesh.reader.measured_from_top = firmware.is_prusa
+        identity = (firmware.name, firmware.machine, firmware.fields.get("UUID", ""))
+        if identity != self._identity:
+            self._identity = identity
+            self.mesh.forget_place()
+        for fan in self.settings.fans:
+            self.motion.fans.setdefault(fan, 0.0)
         self._set_limits()
         self.all_stored()
 

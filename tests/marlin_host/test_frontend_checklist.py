@@ -177,7 +177,7 @@ def test_what_is_impossible_is_told() -> None:
         ("marlin-2.1-mbl", {"bed_mesh"}, "G29"),
         ("marlin-1.1", {"bed_mesh", "probe"}, "G29"),
         ("creality", set(), ""),
-        ("prusa-mk3", {"bed_mesh", "temperature_sensor probe", "temperature_sensor ambient"}, "G80\nG81"),
+        ("prusa-mk3", {"bed_mesh", "temperature_sensor probe", "temperature_sensor ambient"}, "BED_MESH_CALIBRATE"),
     ],
 )
 async def test_other_firmwares_are_ready_and_draw_their_mesh(
@@ -192,7 +192,14 @@ async def test_other_firmwares_are_ready_and_draw_their_mesh(
     if not mesh:
         assert "bed_mesh" not in names
         return
-    await client.script(f"G28\n{mesh}\nM420 V" if "G80" not in mesh else f"G28\n{mesh}")
+    await client.script(f"G28\n{mesh}")
+    if firmware == "prusa-mk3":
+        await client.script("M106 S255")
+        await rig.wait_until(lambda: rig.printer.machine.fan_speeds.part == 4500.0, 30.0)
+        names = set((await client.result("objects/list"))["objects"])
+        assert "heater_fan hotend" in names
+    elif firmware == "marlin-2.1-ubl":
+        await client.script("G29 T")
     status = await client.status("bed_mesh")
     (profile,) = status["profiles"].values()
     assert len(profile["points"]) == 5

@@ -28,6 +28,8 @@ max_temp: 300
 nozzle_diameter: 0.8
 [heater_bed]
 max_temp: 110
+[fan_generic fan2]
+pin: P2
 [bed_mesh]
 mesh_min: 10, 20
 [marlin]
@@ -50,6 +52,7 @@ def test_the_file_overrides_what_is_given_and_told(tmp_path: Path) -> None:
     assert problems == ()
     assert (settings.kinematics, settings.max_velocity, settings.extruder_max_temp) == ("corexy", 250.0, 300.0)
     assert (settings.filament_diameter, settings.nozzle_diameter, settings.bed_max_temp) == (2.85, 0.6, 110.0)
+    assert settings.fans == (2,)
     assert (settings.extruders, settings.mesh_min, settings.check_moves) == (2, (10.0, 20.0), False)
     firmware = Firmware()
     firmware.read_line("area:{full:{min:{x:-5,y:-5,z:0},max:{x:220,y:220,z:250}}}")

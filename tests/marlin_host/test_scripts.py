@@ -243,7 +243,7 @@ async def test_mesh_calibration_fills_the_mesh(rig: Rig) -> None:
         "",
         "echo:Bed Leveling ON",
     )
-    assert await sent_by(rig, client, 'BED_MESH_CALIBRATE PROFILE="default"') == ["G29", "M420 V"]
+    assert await sent_by(rig, client, 'BED_MESH_CALIBRATE PROFILE="default"') == ["G29 V4", "M420 V"]
     assert (await client.status("bed_mesh"))["probed_matrix"] == [[1.0, 2.0]]
     rig.line.answers["M420 S0"] = ("echo:Bed Leveling OFF",)
     await client.script("BED_MESH_CLEAR")

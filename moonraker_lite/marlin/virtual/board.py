@@ -96,6 +96,8 @@ class Board:
         self.payload = b""
         """What the `ok` of the running command says, instead of P and B."""
         self.temperature_every = 0.0
+        self.reports_fans = False
+        """Prusa's: fan speeds beside the temperatures."""
         self.position_every = 0.0
         self.card_every = 0.0
         self._temperature_at = 0.0
@@ -266,6 +268,10 @@ class Board:
         if self.temperature_every and now >= self._temperature_at:
             self._temperature_at = now + self.temperature_every
             self.say(b" %b\n" % self.temperatures(now))
+            if self.reports_fans:
+                hot = self.hotend.temperature(now) > 50.0
+                turns = (4800 * hot, 4500 * self.fans[0] // 255, 255 * hot, self.fans[0])
+                self.say(b"E0:%d RPM PRN1:%d RPM E0@:%d PRN1@:%d\n" % turns)
         if self.card_every and now >= self._card_at:
             self._card_at = now + self.card_every
             self.say_progress()

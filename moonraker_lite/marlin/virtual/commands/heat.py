@@ -23,7 +23,9 @@ def temperatures(board: Board, rest: bytes) -> Run:
 
 @enter(TABLE, "M155")
 def temperature_reports(board: Board, rest: bytes) -> Run:
-    board.report_temperatures(parse_words(rest).get("S") or 0.0)
+    words = parse_words(rest)
+    board.reports_fans = bool(int(words.get("C") or 0.0) & 2) and "AUTOREPORT_FANS" in board.who.capabilities
+    board.report_temperatures(words.get("S") or 0.0)
     return None
 
 
