@@ -212,6 +212,10 @@ async def test_save_config_appears_and_goes(printer: tuple[Rig, RawClient]) -> N
     await client.script("M851 Z-1.5")
     found = await client.status("configfile")
     assert found["save_config_pending_items"] == {"probe": {"z_offset": "1.500"}}
+    await client.script("G28\nBED_MESH_CALIBRATE")
+    found = await client.status("configfile")
+    assert found["save_config_pending_items"].keys() == {"probe", "bed_mesh default"}
+    assert (await client.status("bed_mesh"))["mesh_min"] == [20.0, 20.0], "it told where it probed"
     await client.script("SAVE_CONFIG")
     assert not (await client.status("configfile"))["save_config_pending"]
     assert rig.board.board.eeprom["M851"]["Z"] == -1.5

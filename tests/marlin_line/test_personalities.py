@@ -57,7 +57,7 @@ def test_each_has_a_mesh_that_is_understood(name: str) -> None:
     if name == "creality":
         assert mesh.points == []
         return
-    assert mesh.points == [[pytest.approx(value, abs=0.0006) for value in row] for row in expected]
+    assert mesh.points == [[pytest.approx(value, abs=0.005) for value in row] for row in expected]
     if name == "marlin-2.1-ubl":
         assert (mesh.minimum, mesh.maximum) == ((1.0, 1.0), (199.0, 199.0))
         assert not mesh.active

@@ -65,6 +65,7 @@ class Board:
         self.chamber = Heater(rate=0.5, cooling=900.0, maximum=70.0, speed=speed) if personality.chamber else None
         self.eeprom = {name: dict(words) for name, words in personality.settings.items()}
         """What M500 has stored: it outlives a reset."""
+        self.stored_probing = 0
         self.filament_present = True
         self.executed: deque[bytes] = deque(maxlen=keep)
         self.executed_count = 0
@@ -84,6 +85,8 @@ class Board:
         self.print_began: float | None = None
         """When the print job timer (M75) was started."""
         self.mesh_slot = -1
+        self.probing = self.stored_probing
+        """Which of the probings found the mesh in use."""
         self.mesh_active = False
         """Prusa's is lost in a reset."""
         self.cold_extrusion = False

@@ -44,12 +44,13 @@ def _unified(board: Board, words: dict[str, float | None]) -> None:
         board.values["M420"]["S"] = float("A" in words)
         board.say(b"Unified Bed Leveling System v1.01 %bactive\n\n" % (b"" if "A" in words else b"in"))
     if "T" in words:
-        board.say_all(meshes.table(MeshKind.UBL, board.who.bed, csv=words["T"] == 1.0))
+        board.say_all(meshes.table(MeshKind.UBL, board.who.bed, board.probing, csv=words["T"] == 1.0))
 
 
 def _probe(board: Board, *, verbose: bool) -> Iterator[float]:
     kind = board.who.mesh
     yield from finish_moves(board)
+    board.probing += 1
     if verbose:
         board.say(b"G29 Auto Bed Leveling\n")
     low, reach = meshes.MARGIN, board.motion.reach
@@ -60,11 +61,11 @@ def _probe(board: Board, *, verbose: bool) -> Iterator[float]:
         row, column = divmod(point, meshes.POINTS)
         x, y = (low + (reach[axis] - 2 * low) * at / (meshes.POINTS - 1) for axis, at in (("X", column), ("Y", row)))
         if verbose:
-            board.say(f"Bed X: {x:.2f} Y: {y:.2f} Z: {meshes.height(column, row):.2f}\n".encode())
+            board.say(f"Bed X: {x:.2f} Y: {y:.2f} Z: {meshes.height(column, row, board.probing):.2f}\n".encode())
     board.motion.position.update({"X": reach["X"] - low, "Y": reach["Y"] - low, "Z": 4.91})
     if kind is not MeshKind.UBL:
         board.values["M420"]["S"] = 1.0
-        board.say_all(meshes.table(kind, board.who.bed))
+        board.say_all(meshes.table(kind, board.who.bed, board.probing))
     board.say_position()
 
 
@@ -79,7 +80,7 @@ def levelling(board: Board, rest: bytes) -> Run:
     if (slot := words.get("L")) is not None:
         board.mesh_slot = int(slot)
     if "V" in words:
-        board.say_all(meshes.table(kind, board.who.bed, csv=words.get("T") == 1.0))
+        board.say_all(meshes.table(kind, board.who.bed, board.probing, csv=words.get("T") == 1.0))
         if kind is MeshKind.UBL:
             board.say(b"Mesh is valid\nStorage slot: %d\n" % board.mesh_slot)
     fade = words.get("Z")
@@ -106,6 +107,7 @@ def prusa_probe(board: Board, rest: bytes) -> Run:
 def _prusa_probe(board: Board) -> Iterator[float]:
     yield from finish_moves(board)
     yield from dwell(board, PROBE_SECONDS * meshes.POINTS**2)
+    board.probing += 1
     board.mesh_active = True
 
 
@@ -114,7 +116,7 @@ def prusa_table(board: Board, rest: bytes) -> Run:
     if board.who.mesh is not MeshKind.PRUSA:
         board.unknown(b"G81 " + rest)
     elif board.mesh_active:
-        board.say_all(meshes.table(MeshKind.PRUSA, board.who.bed))
+        board.say_all(meshes.table(MeshKind.PRUSA, board.who.bed, board.probing))
     else:
         board.say(b"Mesh bed leveling not active.\n")
     return None

@@ -133,6 +133,7 @@ def runout_sensor(board: Board, rest: bytes) -> Run:
 @enter(TABLE, "M500")
 def store(board: Board, rest: bytes) -> Run:
     board.eeprom = {name: dict(words) for name, words in board.values.items()}
+    board.stored_probing = board.probing
     board.say(b"echo:Settings Stored (678 bytes; crc 2619)\n")
     board.say(b"//action:notification Settings Stored\n")
     return None
@@ -141,6 +142,7 @@ def store(board: Board, rest: bytes) -> Run:
 @enter(TABLE, "M501")
 def load(board: Board, rest: bytes) -> Run:
     board.values = {name: dict(words) for name, words in board.eeprom.items()}
+    board.probing = board.stored_probing
     board.say(b"echo:V87 stored settings retrieved (678 bytes; crc 2619)\n")
     board.say(b"//action:notification Stored settings retrieved\n")
     _list(board, titles=True)
