@@ -12,13 +12,14 @@ import msgspec
 
 from moonraker_lite.gcode_metadata import fields
 from moonraker_lite.gcode_metadata.evidence import Evidence
-from moonraker_lite.gcode_metadata.moves import printed_height
+from moonraker_lite.gcode_metadata.moves import first_layer_height, printed_height
 from moonraker_lite.gcode_metadata.rules import Rule
 
 _NUMBERED = re.compile(rb"\n[;(]++[ \t-]*+(?:layer|slice)[ :#=]*+(\d{1,6})\b(?!\.)", re.IGNORECASE)
 """`;LAYER:12`, `; layer 12, Z = 3.1`, `;; --- layer 12 (0.2 @ 2.4)`, `(Slice 12, 1 Extruder)`."""
 _LAYER_AND_HEIGHT = re.compile(rb";Z:(?<=\n;Z:)(\d++(?:\.\d*+)?+|\.\d++)\r?\n;HEIGHT:(\d++(?:\.\d*+)?+|\.\d++)")
 _TOLERANCE = 1e-3
+_BLOCKERS = ("complete_objects", "spiral_vase", "raft_layers")
 _REACH = 16 * 1024
 """The last mark is looked for in so much of the tail first."""
 
@@ -74,13 +75,16 @@ class Fitting(msgspec.Struct, frozen=True):
 
     first: Rule
     thickness: Rule
+    blockers: tuple[str, ...] = _BLOCKERS
+    """Options that put other layers in between when they are switched on."""
 
     def __call__(self, evidence: Evidence) -> int | None:
-        first, thickness = self.first(evidence), self.thickness(evidence)
-        if not first or not thickness or _has_other_layers(evidence):
+        thickness = self.thickness(evidence)
+        if not thickness or _has_other_layers(evidence, self.blockers):
             return None
-        height = printed_height(evidence)
-        return None if height is None else _fitting(first, height, thickness)
+        first = self.first(evidence) or first_layer_height(evidence)
+        height = fields.positive(evidence.last("max_layer_z") or b"") or printed_height(evidence)
+        return None if height is None or first is None else _fitting(first, height, thickness)
 
 
 def _fitting(lowest: float, highest: float, spacing: float) -> int | None:
@@ -88,11 +92,11 @@ def _fitting(lowest: float, highest: float, spacing: float) -> int | None:
     return round(steps) + 1 if steps > -_TOLERANCE and abs(steps - round(steps)) < 0.01 else None
 
 
-def _has_other_layers(evidence: Evidence) -> bool:
-    """Whether the configuration of Slic3r's line says that not all layers go up evenly."""
+def _has_other_layers(evidence: Evidence, blockers: tuple[str, ...] = _BLOCKERS) -> bool:
+    """Whether the configuration says that not all layers go up evenly."""
     if _is_on(evidence, "support_material") and not _is_on(evidence, "support_material_synchronize_layers"):
         return True
-    return any(_is_on(evidence, key) for key in ("complete_objects", "spiral_vase", "raft_layers"))
+    return any(_is_on(evidence, key) for key in blockers)
 
 
 def _marks(data: bytes) -> list[tuple[float, float]]:
@@ -100,4 +104,4 @@ def _marks(data: bytes) -> list[tuple[float, float]]:
 
 
 def _is_on(evidence: Evidence, key: str) -> bool:
-    return (evidence.first(key) or b"0").strip() not in (b"0", b"")
+    return (evidence.first(key) or b"0").strip() not in (b"0", b"", b"False")

@@ -134,3 +134,71 @@ def test_finds_what_moonraker_misses(name: str, tmp_path: Path) -> None:
 )
 def test_finds_pictures_that_moonraker_misses(name: str, count: int, tmp_path: Path) -> None:
     assert len(scanned(name, tmp_path)["thumbnails"]) == count + 1
+
+
+DOUBTFUL: dict[str, set[str]] = {
+    # Where the second opinion is wrong, or the file states the same thing twice in different ways.
+    "canvas_kiss_nano.gcode": {"filament_mm", "extr_first"},  # each length stands there twice; 150 is for homing
+    "cura_3.6.9_lulzbot.gcode": {"extr_first"},  # 175 is for wiping the nozzle
+    "cura_5.2.1_benchy.gcode": {"bed_first"},  # M190 S0 is a placeholder
+    "luban_3.15.0_sample.gcode": {"filament_mm"},  # 0 m
+    "prusa_2.8.0-alpha4_mmu.gcode": {"filament_g", "filament_cost"},  # deliberately odd numbers
+    "s3d_4.0.1_dual.gcode": {"extr_first"},  # 170 is for levelling
+    "slic3r_1.2.9_duet.gcode": {"filament_mm"},  # the first of two lines only
+}
+STATED = {
+    "estimated_time": "estimated_time",
+    "first_layer_time": "first_layer_time",
+    "layer_count": "layer_count",
+    "layer_height": "layer_height",
+    "nozzle_diameter": "nozzle_diameter",
+    "bed_first": "first_layer_bed_temp",
+    "extr_first": "first_layer_extr_temp",
+    "filament_mm": "filament_total",
+    "filament_g": "filament_weight_total",
+    "filament_cost": "filament_cost",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_file_says(name: str, tmp_path: Path) -> None:
+    facts = recorded(name)["file_says"].get("facts") or {}
+    found = scanned(name, tmp_path)
+    for key, field in STATED.items():
+        said = facts.get(key)
+        if not said or key in DOUBTFUL.get(name, ()):
+            continue
+        value = sum(said) if isinstance(said, list) else said
+        if value > 0:
+            assert found[field] == pytest.approx(value, rel=1e-3, abs=1 if key.endswith("_time") else 0.02), field
+    if facts.get("M73_R"):
+        assert found["progress_time"] == facts["M73_R"] * 60
+    if len(facts.get("filament_mm") or ()) > 1 and "filament_mm" not in DOUBTFUL.get(name, ()):
+        lengths = found["filament_lengths"] + [0.0] * 16
+        assert lengths[: len(facts["filament_mm"])] == pytest.approx(facts["filament_mm"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "objects", "outlines"),
+    [
+        ("bambu_02.01.01_bus.gcode", ["object 91"], False),
+        ("cura_4.10.0_excludeobject.gcode", ["cylinder_2_stl", "cube_1_stl", "union_3_stl", "cube_1_stl_1"], True),
+        ("cura_5.8.1_nano.gcode", ["xyz-10mm-calibration-cube (1).stl"], False),
+        ("orca_2.3.1_xyz10.gcode", ["xyz-10mm-calibration-cube.stl_id_0_copy_0"], True),
+        ("prusa_2.4.0-alpha1_m486.gcode", None, False),
+        ("prusa_2.8.0-alpha4_mmu.gcode", ["Embossed text", "Shape-Sphere"], True),
+        ("super_2.3.56_objects.gcode", None, True),
+    ],
+)
+def test_objects(name: str, objects: list[str] | None, outlines: bool, tmp_path: Path) -> None:
+    found = scanned(name, tmp_path)["objects"]
+    names = [item["name"] for item in found]
+    assert len(names) == 4 if objects is None else names == objects
+    assert all(("polygon" in item) == outlines for item in found)
+    assert sum(len(item.get("polygon", ())) for item in found) < 400
+
+
+def test_layers_are_known_wherever_they_are_marked_or_fit(tmp_path: Path) -> None:
+    """What is left needs a look at all moves."""
+    unknown = [name for name in NAMES if "layer_count" not in scanned(name, tmp_path)]
+    assert len(unknown) <= 12, unknown

@@ -43,7 +43,7 @@ ICESL: Table = {
     "layer_count": (
         Comment("layer_count", integer),
         layers.numbered,
-        layers.Fitting(_icesl_first_layer, Comment("z_layer_height_mm", positive)),
+        layers.Fitting(_icesl_first_layer, Comment("z_layer_height_mm", positive), ("add_raft", "gen_supports")),
     ),
     "filament_diameters": (Numbered("filament_diameter_mm_{}", positive, start=0),),
     "nozzle_diameters": (Numbered("nozzle_diameter_mm_{}", positive, start=0),),
