@@ -19,6 +19,7 @@ COMPONENTS: tuple[str, ...] = (
     "moonraker_lite.components.print_on_upload:PrintOnUpload",
     "moonraker_lite.components.printer:Printer",
     "moonraker_lite.components.printer:PrinterBridge",
+    "moonraker_lite.components.printer_sd_card:PrinterSdCard",
     "moonraker_lite.components.server:Server",
     "moonraker_lite.components.webcam:Webcams",
 )

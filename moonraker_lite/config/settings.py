@@ -62,6 +62,7 @@ class PrinterSettings(msgspec.Struct, frozen=True):
     virtual_speed: Annotated[float, Meta(ge=0)] = 1.0
     virtual_faults: str = ""
     virtual_firmware: str = ""
+    virtual_sd_card: bool = False
     config_file: str = "marlin.cfg"
     kinematics: Literal["cartesian", "corexy", "corexz", "delta"] | None = None
     position_min: Point | None = None

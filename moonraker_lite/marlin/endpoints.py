@@ -121,9 +121,13 @@ class Endpoints:
         return {"files": self._printer.card.files}
 
     async def _upload_to_card(self, path: str, name: str) -> dict[str, Any]:
-        """`path`: a file on this machine that whoever opened our socket may read."""
+        """`path`: a file of the gcodes folder, or of the one beside it in which the host shows the card."""
+        folder = self._printer.options.gcodes
+        real = Path(os.path.realpath(path))
+        if not any(real.is_relative_to(os.path.realpath(place)) for place in (folder, folder.parent / "sdcard")):
+            raise RequestError(f"{path} is not in the folder of the files to print")
         try:
-            file = await self._printer.card.upload(Path(path), name)
+            file = await self._printer.card.upload(real, name)
         except OSError as error:
             raise RequestError(f"{path} cannot be read: {error.strerror}") from None
         return {"file": file, "files": self._printer.card.files}

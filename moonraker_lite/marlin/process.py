@@ -52,6 +52,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--faults", default="", metavar="SPEC", help="virtual printer: faults of the line to simulate")
     parser.add_argument("--firmware", default="", metavar="NAME", help="virtual printer: the firmware it plays")
+    parser.add_argument("--sd-card", action="store_true", help="virtual printer: it has an SD card")
     parser.add_argument("--name", default="printer", help="name of this printer in the log")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="JSON file with what is known of the printer")
     parser.add_argument(
@@ -79,7 +80,9 @@ async def serve(options: argparse.Namespace) -> None:
     if options.virtual:
         from moonraker_lite.marlin.virtual import VirtualPrinter
 
-        virtual = VirtualPrinter(speed=options.speed, faults=options.faults, firmware=options.firmware)
+        virtual = VirtualPrinter(
+            speed=options.speed, faults=options.faults, card=options.sd_card, firmware=options.firmware
+        )
         await virtual.start()
     server = ApiServer(
         options.socket,

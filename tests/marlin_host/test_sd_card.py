@@ -120,7 +120,7 @@ async def test_ending_a_print_from_the_card(
 async def test_writing_to_the_card_and_deleting(make_rig: MakeRig, board: VirtualPrinter, tmp_path: Path) -> None:
     rig = await make_rig(board)
     client = await rig.ready_client()
-    path = tmp_path / "new part.gcode"
+    path = rig.gcodes / "new part.gcode"
     path.write_text("; made for a test\nG28 ; home\n\n" + "".join(f"{line}\n" for line in MOVES) + "M117 Hello")
     answer = await client.result("sdcard/upload", path=str(path), name="new part.gcode")
     assert answer["file"]["name"] == "new part.gcode"
@@ -132,5 +132,10 @@ async def test_writing_to_the_card_and_deleting(make_rig: MakeRig, board: Virtua
     assert (await client.result("sdcard/delete", name="new part.gcode"))["files"] == []
     answer = await client.call("sdcard/delete", name="new part.gcode")
     assert answer["error"]["message"] == "There is no new part.gcode on the SD card"
-    answer = await client.call("sdcard/upload", path=str(tmp_path / "none"), name="x.gco")
+    answer = await client.call("sdcard/upload", path=str(rig.gcodes / "none"), name="x.gco")
     assert "cannot be read" in answer["error"]["message"]
+    (tmp_path / "secret").write_text("G28")
+    (rig.gcodes / "link").symlink_to(tmp_path / "secret")
+    for outside in (tmp_path / "secret", rig.gcodes / "link", rig.gcodes / ".." / ".." / "secret"):
+        answer = await client.call("sdcard/upload", path=str(outside), name="x.gco")
+        assert "is not in the folder" in answer["error"]["message"]

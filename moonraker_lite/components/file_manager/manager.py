@@ -175,10 +175,12 @@ class FileManager(Component, section="file_manager"):
             self._library.book.put(filename, changed(record, print_start_time=start_time, job_id=job_id))
             self._library.note_metadata(Place("gcodes", filename))
 
-    async def register_root(self, name: str, path: Path, *, writable: bool, watched: bool = True) -> None:
+    async def register_root(
+        self, name: str, path: Path, *, writable: bool, watched: bool = True, readable: bool = True
+    ) -> None:
         """Add a root, for example of timelapse videos. Clients are told by notify_filelist_changed `root_update`."""
         watched = watched and self._settings.file_system_observer == "inotify"
-        await self._library.add_root(Root(name, path, writable=writable, watched=watched))
+        await self._library.add_root(Root(name, path, writable=writable, watched=watched, readable=readable))
         self._tell_directories()
 
     async def open_upload(self, request: Request, location: Callable[[str], str]) -> BodySink:

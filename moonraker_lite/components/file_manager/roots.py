@@ -18,7 +18,8 @@ class Root(msgspec.Struct, frozen=True):
     """A folder that clients see under `name`.
 
     `watched`: changes are followed and announced; the others are read when somebody asks. `reserved`: a foreign
-    program's folder, for which refusals say 403.
+    program's folder, for which refusals say 403. `readable`: False where the files stand in for others that the host
+    cannot read.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Root(msgspec.Struct, frozen=True):
     writable: bool = True
     watched: bool = True
     reserved: bool = False
+    readable: bool = True
 
     @property
     def permissions(self) -> str:

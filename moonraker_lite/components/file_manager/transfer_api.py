@@ -68,6 +68,8 @@ class TransferApi:
 
     def _find(self, target: Target) -> str:
         """The real path of a file (blocking)."""
+        if not target.root.readable:
+            raise Forbidden(f"Forbidden: the host cannot read the files in {target.root.name}")
         real = self._library.roots.real(target)
         if os.path.isdir(real):
             raise Forbidden(f"Forbidden: {target.text} is a directory")

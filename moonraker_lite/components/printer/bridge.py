@@ -120,6 +120,8 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
                 command.append(f"--faults={settings.virtual_faults}")
             if settings.virtual_firmware:
                 command.append(f"--firmware={settings.virtual_firmware}")
+            if settings.virtual_sd_card:
+                command.append("--sd-card")
         else:
             command.append(f"--serial={settings.serial}")
             if settings.baud is not None:
