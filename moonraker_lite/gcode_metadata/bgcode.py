@@ -13,7 +13,8 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from moonraker_lite.gcode_metadata import heatshrink, meatpack
@@ -54,9 +55,13 @@ class Block(NamedTuple):
 
 
 class BgcodeFile(Container):
-    """See `Container`. Raises ContainerError when the file is no binary G-code or of an unknown version."""
+    """See `Container`. Raises ContainerError when the file is no binary G-code or of an unknown version.
+
+    `decode` makes texts of blocks of G-code, in their order; it may be replaced by what does so in several processes.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.decode: Callable[[Iterable[Block]], Iterable[bytes]] = partial(map, gcode_of)
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(self._fd)
@@ -88,10 +93,9 @@ class BgcodeFile(Container):
         tables = dict(self._tables())
         yield b"".join((*_opening(tables), b"\n", *map(_picture_comments, self.pictures()), b"\n"))
         empty = True
-        for block in self.blocks():
-            if block.kind == _GCODE and (gcode := _gcode(block)):
-                empty = False
-                yield gcode
+        for gcode in self.decode(block for block in self.blocks() if block.kind == _GCODE):
+            empty = empty and not gcode
+            yield gcode
         if empty:
             raise ContainerError("The binary G-code file holds no G-code. Export it again.")
         yield b"".join((b"\n", *_comments(tables.get(_PRINT, {})), b"\n", *_config(tables)))
@@ -180,7 +184,8 @@ def _content(block: Block) -> bytes:
     return data
 
 
-def _gcode(block: Block) -> bytes:
+def gcode_of(block: Block) -> bytes:
+    """The text in a block of G-code. Raises ContainerError."""
     (encoding,) = struct.unpack("<H", block.parameters)
     if encoding == 0:
         return _content(block)
