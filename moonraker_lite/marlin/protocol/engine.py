@@ -84,6 +84,8 @@ class LineProtocol:
         self._emergency_parser = False
         self._profile = UNKNOWN
         self._echo = ""
+        self._half: Reply | None = None
+        """The beginning of an error whose rest may be in the next line."""
         self._swallow = False
         """The next bare `ok` belongs to a Resend."""
         self._error: Reply | None = None
@@ -184,7 +186,11 @@ class LineProtocol:
         events = self._take_later()
         for raw in self._splitter.feed(data):
             if raw:
-                self._on_reply(interpret(raw), now, events)
+                reply = interpret(raw)
+                if reply.kind is Kind.ERROR or self._half is not None:
+                    self._on_error(reply, now, events)
+                else:
+                    self._on_reply(reply, now, events)
         if self._state is State.RESUMING:
             self._look_whether_resumed(events)
         return events
@@ -397,6 +403,18 @@ class LineProtocol:
             self._on_line(reply, now, events)
             self._handshake.heard(now)
 
+    def _on_error(self, reply: Reply, now: float, events: list[Event]) -> None:
+        """An error, or the line behind half an error: Marlin 1.0 says `Error:1`, and then `: Extruder switched off`."""
+        half, self._half = self._half, None
+        if half is not None and reply.line[:1] == b":":
+            reply = interpret(half.line + reply.line)
+        elif half is not None:
+            self._on_reply(half, now, events)
+        if half is None and reply.text.isdigit():
+            self._half = reply
+        else:
+            self._on_reply(reply, now, events)
+
     def _on_ok(self, reply: Reply, now: float, events: list[Event]) -> None:
         kind = reply.kind
         session = self._session
@@ -437,6 +455,8 @@ class LineProtocol:
         if kind is Kind.TEXT:
             self._learn(reply, now)
             self._session.reply(reply.text)
+        elif kind is Kind.WAIT:
+            self._session.idle(now)
         elif kind is Kind.HEATING:
             self._session.silence.busy(now, keepalive=False)
         elif kind is Kind.LINE_ERROR:

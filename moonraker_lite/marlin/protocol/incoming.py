@@ -131,6 +131,9 @@ def interpret(raw: bytes) -> Reply:
         return _interpret_error(raw)
     elif raw[:10] == b"echo:busy:" or raw[:5] == b"busy:":
         return Reply(Kind.BUSY, raw, decode(raw.partition(b"busy:")[2]).strip())
+    elif raw[:2] == b"!!":
+        message = decode(raw[2:]).strip()
+        return Reply(Kind.HALT if any(sign in raw for sign in _HALTS) else Kind.ERROR, raw, message)
     elif raw[:2] == b"//":
         return Reply(Kind.ACTION, raw, decode(raw))
     elif raw == b"wait":

@@ -14,7 +14,7 @@ from collections import deque
 from moonraker_lite.marlin.protocol.events import Acknowledged, Event, LinkTrouble, Resent, Token
 from moonraker_lite.marlin.protocol.lines import Sent, SentLines
 from moonraker_lite.marlin.protocol.pace import Pace
-from moonraker_lite.marlin.protocol.silence import ASK_LATER, Certainty, Silence
+from moonraker_lite.marlin.protocol.silence import Certainty, Silence
 from moonraker_lite.marlin.protocol.stats import Health
 
 MAX_REPLIES = 2000
@@ -28,6 +28,9 @@ MEASURABLE = 0.001
 
 CONTRADICTIONS = 3
 """So often the firmware may ask for an impossible line before it is believed."""
+
+WAIT_DELAY = 0.5
+"""A `wait` may have been said just before a line arrived."""
 
 FURTHEST_BACK = 64
 """No firmware holds so many lines: who has acknowledged them and asks for line 1 has been reset."""
@@ -164,8 +167,17 @@ class Session:
         if self.sent.outstanding() == 1:
             # Nothing is behind it that would make the firmware ask.
             self._ask_soon = True
-            self.silence.since = now - 2 * ASK_LATER
+            self.silence.expire(now)
         return True
+
+    def idle(self, now: float) -> None:
+        """The firmware says `wait`: it has nothing to do. What it has not answered it has lost, or its answer was."""
+        line = self.sent.lines.get(self.sent.acked + 1)
+        under_way = line is not None and now - line.sent_at < WAIT_DELAY
+        if line is None or under_way or self._probe is not None or not self.sent.outstanding():
+            return
+        self._ask_soon = True
+        self.silence.expire(now)
 
     def ok_numbered(self, number: int, now: float, events: list[Event]) -> None:
         """`ok N12 ...`: all lines up to it were executed. A number that cannot be is noise."""

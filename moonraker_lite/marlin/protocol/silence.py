@@ -12,6 +12,7 @@ ASK_LATER = 10.0
 """Seconds between further questions: each takes a slot in the firmware's queue."""
 BLOCKED_LONGEST = 60.0
 
+LONG_AGO = 1e6
 TROUBLE = 60.0
 TROUBLE_BLOCKING = 900.0
 """Seconds without an answer before somebody is told."""
@@ -46,6 +47,11 @@ class Silence:
         """The firmware lives, though it has acknowledged nothing."""
         self.since = self._answered_at = now
         self.asked = 0
+
+    def expire(self, now: float) -> None:
+        """There is reason to ask at once, whatever the firmware may be executing."""
+        self.since = now - LONG_AGO
+        self.is_busy = False
 
     def answered(self, now: float) -> None:
         """Something was acknowledged."""
