@@ -188,7 +188,9 @@ async def test_without_the_analysis_what_is_stated_is_all(tmp_path: Path, monkey
         await rig.upload("a.gcode", PRINT)
         assert await state(rig, "a.gcode") == "partial"
     async with running(tmp_path) as rig:
-        assert await state(rig, "a.gcode") == "complete"
+        async with asyncio.timeout(30):
+            while await state(rig, "a.gcode") != "complete":
+                await asyncio.sleep(0.01)
         await rig.upload("b.gcode", PRINT)
         assert await state(rig, "b.gcode") == "complete"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +17,7 @@ from moonraker_lite.gcode_metadata.motion import MoveFacts
 from moonraker_lite.gcode_metadata.moves_pass import scan_moves, walk
 from tests.gcode_metadata.slow_moves import Slow
 
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "gcode" / "corpus"
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "gcode"
 
 
@@ -211,3 +213,22 @@ def test_with_too_many_heights_there_are_no_layers(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(motion, "MAX_LEVELS", 5)
     facts = follow("M83\n" + "".join(square(z / 10) for z in range(1, 10)))
     assert (facts.height, facts.layers, facts.box) == (0.9, None, Box(20, 20, 40, 50))
+
+
+# What differs from a second opinion on the highest extruding Z, which counts lines that prime the nozzle as well.
+PRIMED = {"creality_firstlayer_jpg", "cura_3.6.0_qidi_thumbs", "ideamaker_4.2.0_objects", "orca_2.3.0_thumbs",
+          "prusa_2.9.3_thumbs_allformats"}  # fmt: skip
+OTHER_AXIS = {"miraclegrue_box"}  # its filament is axis A
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not there")
+def test_the_heights_of_real_prints() -> None:
+    compared = 0
+    for path in sorted(CORPUS.glob("*.gcode")):
+        expected = CORPUS / "expected" / f"{path.name}.json"
+        scanned = (json.loads(expected.read_text())["file_says"] or {}).get("scan") or {}
+        if scanned.get("max_print_z") is None or path.stem in PRIMED | OTHER_AXIS:
+            continue
+        assert scan_moves(path).height == pytest.approx(scanned["max_print_z"], abs=0.011), path.name
+        compared += 1
+    assert compared > 80

@@ -12,10 +12,12 @@ from moonraker_lite.components.file_manager.background import Background
 from moonraker_lite.components.file_manager.changes import Place
 from moonraker_lite.components.file_manager.metadata import MetadataState, completed
 from moonraker_lite.components.file_manager.worker import NotScanned, ScanFailed, ScanWorker
+from moonraker_lite.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from moonraker_lite.components.file_manager.library import Library
 
+SLICE = 250  # records that are looked at before others may use the loop
 RETRY_SECONDS = 60.0  # s until what failed for no fault of the file is tried again
 
 
@@ -30,22 +32,29 @@ class MovePasses:
         self._pace = pace
         self._busy: set[str] = set()
         self._retry: asyncio.TimerHandle | None = None
+        self._tasks = TaskOwner("moves")
         self._queue = Background(self._pass, self.begin)
 
     def begin(self) -> None:
         """Look for records that an earlier run left partial."""
+        self._tasks.spawn(self._sweep(list(self._library.book.paths())), "sweep")
+
+    async def _sweep(self, paths: list[str]) -> None:
         book = self._library.book
-        for path in book.paths():
+        for number, path in enumerate(paths, 1):
             record = book.get(path)
             if record is not None and record.state is MetadataState.PARTIAL:
                 if self.enabled:
                     self._queue.add(path)
                 else:
                     book.put(path, completed(record, {}))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
+        await self._tasks.close()
         await self._queue.close()
 
     def busy(self, reason: str, *, is_so: bool) -> None:

@@ -16,11 +16,13 @@ from moonraker_lite.components.file_manager.move_passes import MovePasses
 from moonraker_lite.components.file_manager.names import THUMBS, is_scanned
 from moonraker_lite.components.file_manager.scans import ScanQueue, Urgency
 from moonraker_lite.components.file_manager.worker import NotScanned, ScanFailed, ScanWorker
+from moonraker_lite.tasks import TaskOwner
 
 if TYPE_CHECKING:
     from moonraker_lite.components.file_manager.library import Library
 
 NO_TIME = -1  # of a record that is not of the file that stands there now
+SLICE = 250  # files that are looked at before others may use the loop
 RETRY_SECONDS = 31.0  # s until what failed for no fault of the file is tried again
 _ENCODER = msgspec.json.Encoder()
 
@@ -50,18 +52,25 @@ class Scanning:
         self.progress: Callable[[str], str] = lambda path: ""  # what is done with a file before it is scanned
         self.unpack: Callable[[Place], Awaitable[bool]] | None = None  # replaces a container by its print
         self._retry: asyncio.TimerHandle | None = None
+        self._tasks = TaskOwner("scanning")
         self._queue = ScanQueue(self._scan, self.begin)
 
     def begin(self) -> None:
         """Scan all files that are not known yet, when there is nothing more urgent."""
         self._retry = None
-        for path, _ in self._library.index.files("gcodes"):
+        self._tasks.spawn(self._sweep([path for path, _ in self._library.index.files("gcodes")]), "sweep")
+
+    async def _sweep(self, paths: list[str]) -> None:
+        for number, path in enumerate(paths, 1):
             if self.wanted(Place("gcodes", path)):
                 self._queue.add(path, Urgency.OLD)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
+        await self._tasks.close()
         await self._queue.close()
         await self.passes.close()
         await self._worker.close()
