@@ -63,7 +63,7 @@ def test_an_error_that_is_but_a_number(behind: str) -> None:
     talk = Dialogue.running()
     tokens = talk.send("G1 X1")
     talk.says("Error:7", behind, "ok")
-    assert [event.text for event in talk.events if isinstance(event, Line)][0] == "Error:7"
+    assert next(event.text for event in talk.events if isinstance(event, Line)) == "Error:7"
     assert talk.acknowledged == tokens
 
 
