@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,8 @@ from moonraker_lite.gcode_metadata.rules import Table
 from moonraker_lite.gcode_metadata.slicers import BUILT_IN, UNKNOWN_VERSION, Tables
 from moonraker_lite.gcode_metadata.slicers.generic import UNKNOWN
 from moonraker_lite.gcode_metadata.window import Windows
+
+_ENDINGS = (".gcode", ".g", ".gco", ".nc", ".ufp", ".gx", ".bgcode")
 
 
 def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None, tables: Tables | None = None) -> Metadata:
@@ -33,21 +35,38 @@ def scan(path: str | os.PathLike[str], *, thumbs_dir: Path | None = None, tables
 
     Raises OSError when the file cannot be read, and nothing for whatever is in it.
     """
-    stem = os.path.splitext(os.path.basename(os.fspath(path)))[0]
+    names = _Names.of(path, thumbs_dir)
     with Windows(path) as windows:
         kind = kind_of(os.fspath(path), windows.head[:16])
         if kind is not None:
-            return _scan_container(path, kind, windows, stem, thumbs_dir, tables)
+            return _scan_container(path, kind, windows, names, thumbs_dir, tables)
         windows.fit()
         pictures, cut = thumbnails.find(windows.header)
-        return describe(Evidence(windows, cut), pictures, stem, thumbs_dir=thumbs_dir, tables=tables)
+        evidence = Evidence(windows, cut)
+        return describe(evidence, pictures, names.stem, thumbs_dir=thumbs_dir, tables=tables, prefix=names.prefix)
+
+
+class _Names(NamedTuple):
+    """Of pictures: those in the file get the prefix. One that came with it in a container is called `<stem>.png`."""
+
+    stem: str
+    prefix: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], thumbs_dir: Path | None) -> _Names:
+        """The prefix is the stem, as in Moonraker; but of prints that differ in their endings only one can have it, and
+        for the others it is the whole name."""
+        place, ending = os.path.splitext(os.fspath(path))
+        stem = os.path.basename(place)
+        rivals = _ENDINGS[: _ENDINGS.index(ending)] if thumbs_dir is not None and ending in _ENDINGS else ()
+        return cls(stem, stem + ending if any(os.path.exists(place + other) for other in rivals) else stem)
 
 
 def _scan_container(
     path: str | os.PathLike[str],
     kind: Kind,
     file: Windows,
-    stem: str,
+    names: _Names,
     thumbs_dir: Path | None,
     tables: Tables | None,
 ) -> Metadata:
@@ -60,7 +79,7 @@ def _scan_container(
             inside, cut = thumbnails.find(windows.header)
             pictures = [*container.pictures(), *inside]
             evidence = Evidence(windows, cut)
-            found = describe(evidence, pictures, stem, thumbs_dir=thumbs_dir, tables=tables)
+            found = describe(evidence, pictures, names.stem, thumbs_dir=thumbs_dir, tables=tables, prefix=names.prefix)
             more = {field: value for field, value in container.facts().items() if getattr(found, field) is None}
             return msgspec.structs.replace(found, **more, **_command_range(found, container.text_at))
     except ContainerError as error:
@@ -81,6 +100,7 @@ def describe(
     *,
     thumbs_dir: Path | None = None,
     tables: Tables | None = None,
+    prefix: str | None = None,
 ) -> Metadata:
     """The facts of evidence from anywhere, for readers of containers: text that they unpacked goes into
     `Evidence(Windows.of_text(text, size=..., modified=...))`, and their pictures beside it. Size, time and the byte
@@ -101,7 +121,7 @@ def describe(
         slicer_version=version,
         gcode_start_byte=start,
         gcode_end_byte=end,
-        thumbnails=thumbnails.store(pictures, stem, thumbs_dir) or None,
+        thumbnails=thumbnails.store(pictures, stem, thumbs_dir, prefix=prefix) or None,
         **facts,
     )
 

@@ -23,29 +23,31 @@ _BYTES_PER_WORK = {"bmp": 8, "rgb565": 4}
 _RELATIVE = ".thumbs/"
 
 
-def store(pictures: list[Picture], stem: str, thumbs_dir: Path | None) -> list[Thumbnail]:
-    """Write (or, without a folder, only list) the pictures of the file `<stem>.<ext>`.
+def store(pictures: list[Picture], stem: str, thumbs_dir: Path | None, *, prefix: str | None = None) -> list[Thumbnail]:
+    """Write (or, without a folder, only list) the pictures of the file `<stem>.<ext>`. Their names begin with `prefix`,
+    or with the stem.
 
     The list begins with a small one that was made here, if any. Without pictures of its own the file gets `<stem>.png`,
     where a container's picture was unpacked to. What cannot be written is left out.
     """
     # A name that is not UTF-8 cannot be told to clients.
     stem = stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    prefix = stem if prefix is None else prefix.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if thumbs_dir is None:
-        return [_thumbnail(picture, name) for picture, name in _named(pictures, stem)]
+        return [_thumbnail(picture, name) for picture, name in _named(pictures, prefix)]
     result = []
     if pictures:
         pictures = _as_served(pictures)
         result = [
             _thumbnail(picture, name)
-            for picture, name in _named(pictures, stem)
+            for picture, name in _named(pictures, prefix)
             if write_atomically(thumbs_dir, name, picture.data)
         ]
     elif loose := _loose_picture(thumbs_dir / f"{stem}.png"):
         pictures = [loose]
         result = [_thumbnail(loose, f"{stem}.png")]
     if small := _small(pictures):
-        name = f"{stem}-{SMALL_SIDE}x{SMALL_SIDE}.png"
+        name = f"{prefix}-{SMALL_SIDE}x{SMALL_SIDE}.png"
         if write_atomically(thumbs_dir, name, small.data):
             result.insert(0, _thumbnail(small, name))
     return result

@@ -209,17 +209,17 @@ async def test_a_file_replaced_at_once_keeps_its_new_pictures(rig: Rig) -> None:
 
 
 async def test_files_that_share_pictures(rig: Rig) -> None:
-    """`a.gcode` and `a.g` have pictures of the same names: those of one must not go with the other."""
+    """`a.gcode` and `a.g` would have pictures of the same names: those of one must not go with the other."""
     rig.put(rig.gcodes("a.gcode"), WITH_THUMB)
     rig.put(rig.gcodes("a.g"), WITH_THUMB)
     await rig.until(2)
+    assert pictures(rig) == ["a-32x32.png", "a.g-32x32.png"]
     rig.gcodes("a.g").unlink()
-    await rig.told(0.2)
-    assert pictures(rig) == ["a-32x32.png"]
+    await become(rig, ["a-32x32.png"])
     rig.put(rig.gcodes("a.g"), WITH_THUMB)
     await rig.until(1)
     rig.gcodes("a.g").rename(rig.gcodes("b.g"))
-    await become(rig, ["a-32x32.png", "b-32x32.png"])
+    await become(rig, ["a-32x32.png", "b.g-32x32.png"])
 
 
 async def test_pictures_are_announced_like_other_files(rig: Rig) -> None:

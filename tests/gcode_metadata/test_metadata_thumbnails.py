@@ -289,3 +289,17 @@ def test_damaged_picture_never_raises(tmp_path_factory: pytest.TempPathFactory, 
     for thumbnail in thumbnails.store(found, "a", folder):
         assert (folder / Path(thumbnail.relative_path).name).stat().st_size == thumbnail.size
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
+
+
+def test_prints_of_one_stem_have_pictures_of_their_own(tmp_path: Path) -> None:
+    """Moonraker's names have no ending of the print in them: the second one would overwrite those of the first."""
+    sample = Path(__file__).resolve().parents[1] / "data" / "gcode" / "prusaslicer.gcode"
+    names = []
+    for ending in (".gcode", ".g", ".gco"):
+        path = (tmp_path / "a").with_suffix(ending)
+        path.write_bytes(sample.read_bytes())
+        names.append([item.relative_path for item in scan(path, thumbs_dir=tmp_path / ".thumbs").thumbnails or []])
+    assert ".thumbs/a-16x16.png" in names[0]
+    assert ".thumbs/a.g-16x16.png" in names[1]
+    assert ".thumbs/a.gco-16x16.png" in names[2]
+    assert len({name for each in names for name in each}) == sum(map(len, names))
