@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -47,7 +48,9 @@ UNNEEDED = ("ssl", "typing_extensions")
 
 def postpone() -> None:
     """Put the stand-ins in place of what has not been imported yet."""
-    for name in UNNEEDED:
+    # OpenSSL's hashes: Jinja2 wants one for a cache that macros do not use, and Python has its own.
+    hashes = ("_hashlib",) if find_spec("_sha1") is not None else ()
+    for name in (*UNNEEDED, *hashes):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     for name, attributes in POSTPONED.items():
         if name not in sys.modules:

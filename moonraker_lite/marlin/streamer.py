@@ -13,7 +13,7 @@ from typing import Protocol
 
 from moonraker_lite.marlin.gcode.exclude import MoveFilter
 from moonraker_lite.marlin.gcode.motion import Motion
-from moonraker_lite.marlin.gcode.words import Command, parse, squeeze
+from moonraker_lite.marlin.gcode.words import COMING_BACK, Command, parse, squeeze
 from moonraker_lite.marlin.print_stats import PrintStats
 from moonraker_lite.marlin.protocol import LineProtocol, Token
 from moonraker_lite.marlin.replies import parse_position
@@ -92,8 +92,9 @@ class Streamer:
         self._read_line = 0
         # Nothing is sent until all that is under way is executed: a slow command is next, or is under way.
         self._alone = False
-        # A slow command was the last that was sent.
+        # A slow command was the last that was sent; one that leaves the head where it was.
         self._slow = False
+        self._comes_back = False
         # The command at which `push` stopped because sending is not all it needs.
         self.special: Command | None = None
         # What is not acknowledged.
@@ -153,7 +154,7 @@ class Streamer:
         if not flight or flight[0][0] != token:
             return False
         self._arrived = flight.popleft()
-        if self._slow and not flight:
+        if self._slow and not flight and not self._comes_back:
             self._learn_position(replies)
         return True
 
@@ -222,6 +223,7 @@ class Streamer:
                 room -= 1
             if slow:
                 self._slow = True
+                self._comes_back = command_word(text) in COMING_BACK
                 break
         if motion.filament != filament:
             self._stats.extrude(motion.filament - filament)
@@ -231,6 +233,7 @@ class Streamer:
     def announce(self, text: str) -> None:
         """This line will be sent in the place of a special command, as soon as there is room."""
         self._slow = command_word(text) in _SLOW
+        self._comes_back = command_word(text) in COMING_BACK
         self._alone = self._slow or (self._alone and bool(self._in_flight))
 
     def send(self, text: str) -> None:

@@ -167,7 +167,7 @@ async def buttons(rig: Rig, client: RawClient, *labels: str) -> list[str]:
 
 async def test_a_filament_change_in_a_print(make_rig: MakeRig) -> None:
     rig, board, client = await virtual(make_rig)
-    rig.write("a.gcode", "G1 X10 F6000", "M600", "G1 X20")
+    rig.write("a.gcode", "G1 X10 Y5 Z1 F6000", "M600", "G1 X20")
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
     (parked,) = await buttons(rig, client, "Continue")
     assert rig.printer.job.stats.state.value == "paused"
@@ -177,7 +177,8 @@ async def test_a_filament_change_in_a_print(make_rig: MakeRig) -> None:
     _, go_on = await buttons(rig, client, "PurgeMore", "Continue")
     await client.script(go_on)
     assert await rig.job_ends() == "complete"
-    wanted = ["G1 X10 F6000", "M600", "G1 X20"]
+    assert rig.printer.machine.motion.position == [20.0, 5.0, 1.0, 0.0]
+    wanted = ["G1 X10 Y5 Z1 F6000", "M600", "G1 X20"]
     assert [line for line in board.executed if line in wanted] == wanted
     assert rig.printer.job.stats.filename == "a.gcode"
 
@@ -210,3 +211,9 @@ async def test_a_message_typed_by_a_user_is_answered_in_the_dialog(make_rig: Mak
     await client.script(click)
     assert "result" in await script
     assert "echo:Swap the plate" in client.output
+    script = asyncio.create_task(client.script("G1 X7 F6000\nM125"))
+    for labels in (("Continue",), ("PurgeMore", "Continue")):
+        clicks = await buttons(rig, client, *labels)
+        await client.script(clicks[-1])
+    assert "result" in await script
+    assert rig.printer.machine.motion.position[0] == 7.0

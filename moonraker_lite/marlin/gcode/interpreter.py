@@ -21,7 +21,7 @@ from moonraker_lite.marlin.gcode.motion import AXES
 from moonraker_lite.marlin.gcode.options import Options
 from moonraker_lite.marlin.gcode.translate import TRANSLATIONS
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
-from moonraker_lite.marlin.gcode.words import Command, number, parse, squeeze
+from moonraker_lite.marlin.gcode.words import COMING_BACK, Command, number, parse, squeeze
 from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.state import Machine
@@ -296,6 +296,8 @@ class Interpreter:
                 if name == "M105":
                     self._console.raw(reply.removeprefix("ok").strip())
             elif position := parse_position(reply):
+                if name in COMING_BACK:
+                    continue
                 self._machine.motion.reported(position.x, position.y, position.z, position.e)
             elif error := complaint(reply):
                 complained = complained or error

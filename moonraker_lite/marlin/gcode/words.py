@@ -28,6 +28,10 @@ _CONTROL = {code: " " if code == 9 else None for code in (*range(32), 127)}
 TEXT_COMMANDS = frozenset({"M117", "M118", "M23", "M28", "M30", "M32", "M486", "M928", "M0", "M1", "M16", "ECHO"})
 
 
+# They park the head, tell where that is, and come back when somebody has answered.
+COMING_BACK = frozenset({"M0", "M1", "M125", "M226", "M600", "M601", "M701", "M702"})
+
+
 class Command:
     """One command. `name` is upper case, `rest` what stands after it, `line` what would be sent to a firmware."""
 
