@@ -22,10 +22,9 @@ MAX_POINTS = 1024
 MAX_LINE = 256 * 1024
 MAX_NAME = 256
 
-_DEFINE = re.compile(rb"\nEXCLUDE_OBJECT_DEFINE[ \t]++([^\r\n]*+)", re.IGNORECASE)
+_DEFINE = re.compile(rb"\nEXCLUDE_OBJECT_DEFINE[ \t]++([^\r\n]*+)")
 _NAME = re.compile(rb"\bNAME=(?:\"([^\"]*+)\"|'([^']*+)'|(\S++))", re.IGNORECASE)
 _CENTER = re.compile(rb"\bCENTER=([-+\d.]++,[ ]?[-+\d.]++)", re.IGNORECASE)
-_POLYGON = re.compile(rb"\bPOLYGON=(\[[-+\d.,\[\] eE]*+)", re.IGNORECASE)
 _M486_COUNT = re.compile(rb"\nM486 T(\d{1,4})\b")
 MAX_COORDINATE = 1e6
 
@@ -61,12 +60,13 @@ def defined(evidence: Evidence) -> list[PrintObject] | None:
         if name is None:
             continue
         center = _CENTER.search(line)
-        outline = _POLYGON.search(line)
+        begin = line.upper().find(b"POLYGON=[")
+        end = line.find(b"]]", begin)
         found.append(
             PrintObject(
                 _text(name[1] or name[2] or name[3] or b""),
                 _point(center[1]) if center else None,
-                _points(outline[1]) if outline else None,
+                _points(line[begin + 8 : end + 2]) if 0 <= begin < end else None,
             )
         )
     return _bounded(found)
