@@ -74,7 +74,7 @@ class MetadataApi:
         state = self._library.scanning.state(place)
         if state is not None and state[0] is MetadataState.PARTIAL:
             self._library.passes.ask(path, urgent=True)
-        elif state is not None and state[0] is MetadataState.SCANNING and self._library.scanning.under_way(path):
+        elif state is not None and state[0] is MetadataState.SCANNING and self._library.scanning.is_due(place):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await self._library.scanning.wait(path)

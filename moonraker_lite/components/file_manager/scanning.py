@@ -109,6 +109,10 @@ class Scanning:
         """Whether a scan of this file will end soon."""
         return path in self._queue
 
+    def is_due(self, place: Place) -> bool:
+        """Whether a scan of this file is under way, or may begin at once."""
+        return self.under_way(place.path) or (self.wanted(place) and not self._library.reducer.is_open(place))
+
     def under_way_below(self, folder: str) -> bool:
         """Whether files below this folder are being scanned or will be."""
         return self._queue.has_below(f"{folder}/")
