@@ -116,7 +116,7 @@ class InterruptedPrint:
         self._offer = None
         await job.unload()
         job.select(name)
-        job.start()
+        job.start(whole=False)
 
     def _source(self, point: Checkpoint) -> Path:
         path = resolve(self._job.gcodes, point.file)

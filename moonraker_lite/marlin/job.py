@@ -75,6 +75,9 @@ class PrintJob:
         # Whether a resumed print gets its filament back; macros of the owner do that by themselves.
         self.refills: Callable[[], bool] = lambda: True
         self.on_interrupted: Callable[[Checkpoint], None] = lambda point: None
+        # What the owner wants done before the first line of a file.
+        self.prepare: Callable[[], Awaitable[None]] = _nothing
+        self._from_start = True
         # The firmware waits for somebody, and the print with it.
         self.held = False
         self.path: Path | None = None
@@ -232,8 +235,11 @@ class PrintJob:
             raise CommandError("SD busy")
         self._streamer.begin(min(max(position, 0), self.size))
 
-    def start(self) -> None:
-        """Print the selected file from `position`. Raise CommandError when printing or nothing is selected."""
+    def start(self, *, whole: bool = True) -> None:
+        """Print the selected file from `position`. Raise CommandError when printing or nothing is selected.
+
+        `whole`: it has not been begun before, so the owner's start script comes first.
+        """
         if self.running:
             raise CommandError("SD busy")
         if self.path is None and self._card_file is None:
@@ -451,6 +457,8 @@ class PrintJob:
             await self._complete()
 
     async def _print_from_disk(self, path: Path) -> None:
+        if self._from_start:
+            await self.prepare()
         with GcodeFile(path, self.position) as file:
             while lines := await self._wishes.unless_leaving(file.lines()):
                 await self._feed(lines)
@@ -609,3 +617,7 @@ class PrintJob:
         self._card_file = self._card_print = None
         self._streamer.begin(0)
         self._machine.excluded.end()
+
+
+async def _nothing() -> None:
+    """Nothing has to be prepared."""

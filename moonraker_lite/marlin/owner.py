@@ -61,12 +61,20 @@ class OwnersCommands:
         self._delayed = DelayedGcodes(self._run_delayed)
         interpreter.add({"UPDATE_DELAYED_GCODE": self._delayed.update})
         self._sections: Sections = {}
+        # What `[idle_timeout] gcode` wants done in place of switching heaters and motors off.
+        self.idle: Script | None = None
 
     def load(self, sections: Sections) -> list[str]:
         """Take the configuration in place of the one before; return what is wrong with it."""
         self._sections = {name: options for name, options in sections.items() if name.partition(" ")[0] in _SECTIONS}
         problems = self._macros.load(sections, self._interpreter.exists)
         problems += self._delayed.load(sections, self._macros)
+        self.idle = None
+        if source := sections.get("idle_timeout", {}).get("gcode", "").strip():
+            try:
+                self.idle = self._macros.script("idle_timeout:gcode", source)
+            except ValueError as error:
+                problems.append(f"[idle_timeout] {error}; it is left out")
         return problems + self._outputs.load(sections)
 
     def ready(self) -> None:

@@ -162,6 +162,7 @@ class Printer:
         ):
             self.interpreter.add(table)
         self.interpreter.job_stops = self._job_stops_here
+        self.job.prepare = self._prepare
         self.card = SdCard(self.machine, self.console, self._line.send, self._exclusively)
         self.job.card = self.card
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
@@ -425,6 +426,10 @@ class Printer:
     def _job_stops_here(self) -> bool:
         return self.job.stopping and self.job.is_current_task()
 
+    async def _prepare(self) -> None:
+        if script := self.machine.settings.start_gcode.strip():
+            await self.interpreter.run_in_job(script)
+
     async def _park(self) -> None:
         """A print has come to a stand: bring the head where it may wait, and let it cool as far as is wanted."""
         settings, motion = self.machine.settings, self.machine.motion
@@ -505,8 +510,13 @@ class Printer:
             async with self.turn.script():
                 if self.activity.state is not IdleState.IDLE or self.job.printing:
                     return  # somebody came while this waited for its turn
-                lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
-                await self.interpreter.run_lines("\n".join(lines))
+                script = self.owner.idle
+                if script is None:
+                    lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
+                    await self.interpreter.run_lines("\n".join(lines))
+                    return
+        with suppress(HostError):
+            await self.interpreter.run_template(script)
 
     # Objects
 

@@ -164,6 +164,7 @@ _NUMBERS: tuple[tuple[str, str, str], ...] = (
 )
 _TEXTS: tuple[tuple[str, str, str], ...] = (
     ("printer", "kinematics", "kinematics"),
+    ("marlin", "start_gcode", "start_gcode"),
     ("marlin", "pause_gcode", "pause_gcode"),
     ("marlin", "resume_gcode", "resume_gcode"),
     ("marlin", "cancel_gcode", "cancel_gcode"),

@@ -52,6 +52,8 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mesh_min: tuple[float, float] | None = None
     mesh_max: tuple[float, float] | None = None
     probing_margin: float = 10.0
+    # Run before the first line of a file that is printed.
+    start_gcode: str = ""
     # Run when a print has come to a stand; None parks the head up and aside, an empty script leaves it where it is.
     pause_gcode: str | None = None
     # Run before a print goes on, and behind a cancelled one whose heaters are off.

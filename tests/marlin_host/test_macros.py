@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonraker_lite.marlin import activity
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.gcode import templates
 from moonraker_lite.marlin.gcode.macros import Macros
@@ -437,3 +438,32 @@ async def test_a_macro_may_start_a_print_that_calls_it(make_rig: MakeRig) -> Non
     assert await rig.job_ends() == "complete"
     assert rig.line.sent[-2:] == ["G4 P1", "G4 P2"]
     assert "echo: said" in client.output
+
+
+async def test_the_owners_start_script_comes_before_the_file(make_rig: MakeRig) -> None:
+    config = "[marlin]\nstart_gcode:\n  SAY WHAT=a\n  G28\n[gcode_macro SAY]\ngcode: M117 {params.WHAT}\n"
+    rig, client = await ready(make_rig, config)
+    rig.write("a.gcode", "G1 X1")
+    mark = len(rig.line.sent)
+    await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
+    assert await rig.job_ends() == "complete"
+    assert [line for line in rig.line.sent[mark:] if line != "M420"] == ["M117 a", "G28", "G1 X1"]
+
+
+async def test_what_is_done_when_nobody_comes(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "SETTLE", 0.0)
+    config = "[idle_timeout]\ntimeout: 0.1\ngcode:\n  M118 idle {printer.idle_timeout.state}\n"
+    rig, client = await ready(make_rig, config)
+    await client.script("M104 S50")
+    await rig.wait_until(lambda: "echo: idle Idle" in client.output)
+    assert "M84" not in rig.line.sent
+    bad = "[idle_timeout]\ngcode: {% if %}\n"
+    other = await make_rig(config=bad, start=False)
+    assert other.printer.config.warnings[0].startswith("marlin.cfg line 2, [idle_timeout] gcode: jinja2")
+
+
+async def test_a_text_keeps_its_case_under_another_name(make_rig: MakeRig) -> None:
+    config = "[gcode_macro M117]\nrename_existing: M117.1\ngcode: M117.1 <{rawparams}>\n"
+    rig, client = await ready(make_rig, config)
+    await client.script("M117 Hello World")
+    assert rig.line.sent[-1] == "M117 <Hello World>"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console, complaint
@@ -167,7 +167,7 @@ class Interpreter:
     async def execute_in_job(self, command: Command) -> list[str]:
         """Run a command of the file being printed that is no plain G-code; return what to send in its place."""
         if macro := self.macros.find(command.name):
-            await self._run_in_job(macro, command)
+            await self._as_job(self._run_macro(macro, command, checked=False))
             return []
         command = self._without_alias(command)
         if command.name in _NOT_OF_A_FILE:
@@ -250,7 +250,11 @@ class Interpreter:
         finally:
             _CALLS.reset(token)
 
-    async def _run_in_job(self, macro: Macro, command: Command) -> None:
+    async def run_in_job(self, script: str) -> None:
+        """Run lines of the owner as if they stood in the file being printed, one behind the other and as a whole."""
+        await self._as_job(self._run_text(script, checked=False))
+
+    async def _as_job(self, work: Coroutine[Any, Any, None]) -> None:
         """A macro in a file runs as a whole, like a script. Raise Stopped when the print is to end meanwhile."""
         # The task of a print may have been made by a macro.
         token = _CALLS.set(())
@@ -258,12 +262,13 @@ class Interpreter:
             async with self._turn.script():
                 self._macro_of_job = True
                 try:
-                    await self._run_macro(macro, command, checked=False)
+                    await work
                 except _Left:
                     pass
                 finally:
                     self._macro_of_job = False
         finally:
+            work.close()
             _CALLS.reset(token)
 
     def _without_alias(self, command: Command) -> Command:

@@ -80,7 +80,7 @@ def parse(line: str) -> Command | None:
     if match := _TRADITIONAL.fullmatch(text):
         name = match[1].upper() + _plain_number(match[2])
         rest = match[3].strip()
-        if name in TEXT_COMMANDS:
+        if name.partition(".")[0] in TEXT_COMMANDS:
             return Command(name, rest, traditional=True)
         rest = _PARENTHESES.sub("", rest).strip()
         return Command(name, rest.upper() if rest.isascii() else rest, traditional=True)
