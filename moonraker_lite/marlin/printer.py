@@ -505,18 +505,17 @@ class Printer:
             self._spawn(self._go_idle(), "idle timeout")
 
     async def _go_idle(self) -> None:
-        """Nobody has done anything for long: heaters off; motors too, unless a paused print needs its position."""
-        with suppress(LineError):
+        """Nobody has done anything for long: the owner's script, else heaters off; motors too, unless a paused print
+        needs its position."""
+        with suppress(HostError):
+            if self.owner.idle is not None:
+                await self.interpreter.run_template(self.owner.idle)
+                return
             async with self.turn.script():
                 if self.activity.state is not IdleState.IDLE or self.job.printing:
                     return  # somebody came while this waited for its turn
-                script = self.owner.idle
-                if script is None:
-                    lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
-                    await self.interpreter.run_lines("\n".join(lines))
-                    return
-        with suppress(HostError):
-            await self.interpreter.run_template(script)
+                lines = turn_off_heaters(None, self.machine) + ([] if self.job.running else ["M84"])
+                await self.interpreter.run_lines("\n".join(lines))
 
     # Objects
 
