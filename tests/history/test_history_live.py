@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from moonraker_lite.components.history import component as component_module
+from moonraker_lite.components.history.prints import Print
 from moonraker_lite.components.history.recorder import Recorder
+from moonraker_lite.components.history.store import JobStore
 from moonraker_lite.host import Host
 from tests.conftest import MakeHost
 from tests.fakes.klippy import FakeKlippy
@@ -178,7 +180,10 @@ async def test_a_print_that_was_gone_when_the_host_came_back(
     await until_ready(host)
     async with connected(host.port) as client:
         await start(client, "slow")
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(60):
+            while (await jobs(client))[0]["total_duration"] <= 0.2:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)  # for a checkpoint that says so
     if dead:  # it dies, so it does not say good-bye
         monkeypatch.setattr(Recorder, "put", lambda *_: None)
     await host.stop()
@@ -189,13 +194,36 @@ async def test_a_print_that_was_gone_when_the_host_came_back(
     host = await make_host()
     await until_ready(host)
     async with connected(host.port) as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await jobs(client))[0]["status"] == "in_progress":
                 await asyncio.sleep(0.02)
         last = (await jobs(client))[0]
         assert last["status"] == ("interrupted" if dead else "server_exit")
-        assert last["total_duration"] > 0.2
-        assert last["end_time"] == pytest.approx(last["start_time"] + last["total_duration"], abs=0.5)
+        assert last["total_duration"] > (0.0 if dead else 0.2)
+        assert last["end_time"] >= last["start_time"] + last["total_duration"] - 0.5
+
+
+async def test_the_farewell_is_the_last_that_is_recorded(
+    fake: FakeKlippy, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint behind it would say that the host had died in the print."""
+    monkeypatch.setattr(component_module, "CHECKPOINT_SECONDS", 0.02)
+    recorded: list[bool] = []
+    plain = JobStore.checkpoint
+
+    async def slowly(store: JobStore, job: int, run: Print, left_open: bool) -> None:
+        recorded.append(left_open)
+        if left_open:
+            await asyncio.sleep(0.3)
+        await plain(store, job, run, left_open)
+
+    monkeypatch.setattr(JobStore, "checkpoint", slowly)
+    host = await make_host()
+    await until_ready(host)
+    async with connected(host.port) as client:
+        await start(client, "slow")
+    await host.stop()
+    assert recorded[-1]
 
 
 async def test_deleting_and_counting(client: ApiClient) -> None:

@@ -56,7 +56,7 @@ async def until_ready(host: Host) -> None:
             ready.set()
 
     host.events.notify = notify  # type: ignore[method-assign]
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         await ready.wait()
         while host.hub.value("print_stats", "state") is None:
             await asyncio.sleep(0.01)

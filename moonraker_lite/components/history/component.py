@@ -73,6 +73,7 @@ class History(Component, section="history"):
         self._greeting = True  # the next status is a full one
         self._request: tuple[PrintRequested, float] | None = None
         self._recording: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what the host before has left, and begin to follow the printer."""
@@ -82,7 +83,7 @@ class History(Component, section="history"):
         last = await self._store.last_print()
         self._tracker = Tracker(_boot_id(), found[1] if found else None, last)
         self._recording = self._tasks.spawn(self._recorder.run(), "recorder")
-        self._tasks.spawn(self._checkpoints(), "checkpoints")
+        self._noting = self._tasks.spawn(self._checkpoints(), "checkpoints")
         self._ends = [
             self._events.subscribe(KlippyStateChanged, self._on_state),
             self._events.subscribe(PrintRequested, self._on_request),
@@ -95,6 +96,10 @@ class History(Component, section="history"):
             end()
         self._ends = []
         self._unwatch()
+        if self._noting is not None:
+            # A checkpoint behind the farewell would say that this host had died.
+            self._noting.cancel()
+            self._noting = None
         if self._recording is not None:
             self._recording = None
             await self._say_goodbye()
