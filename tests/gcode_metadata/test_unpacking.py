@@ -83,7 +83,7 @@ from moonraker_lite.gcode_metadata.spread import spread
 
 def work(item):
     if item == "wait":
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\n" % os.getpid())
         time.sleep(600)
     if item == "fail":
         raise ValueError("it failed")
@@ -108,8 +108,10 @@ def test_no_process_stays_behind() -> None:
     process = subprocess.Popen((sys.executable, "-c", _SPREAD, "wait"), stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process:
-        workers = [int(process.stdout.readline()) for _ in range(2)]
-        process.send_signal(signal.SIGKILL)
+        try:
+            workers = [int(process.stdout.readline()) for _ in range(2)]
+        finally:
+            process.send_signal(signal.SIGKILL)
         end = time.monotonic() + 60
         while any(_runs(pid) for pid in workers):
             assert time.monotonic() < end
