@@ -38,7 +38,7 @@ def basis(machine: Machine) -> Hashable:
         machine.firmware.settings.version,
         machine.mesh.version,
         machine.save_pending,
-        machine.limits,
+        machine.stored_limits,
         machine.settings,
         tuple((name, heater.target is None) for name, heater in machine.heaters.items()),
         tuple(machine.filament.detected),
@@ -116,7 +116,7 @@ def _spell(value: object) -> str:
 
 
 def _printer(machine: Machine) -> Section:
-    limits = machine.limits
+    limits = machine.stored_limits
     return {
         "kinematics": machine.settings.kinematics or machine.firmware.kinematics,
         "max_velocity": limits.max_velocity,
@@ -129,7 +129,7 @@ def _printer(machine: Machine) -> Section:
 
 
 def _rotation_distance(machine: Machine, axis: str, tool: int = 0) -> Section:
-    steps = machine.firmware.report("M92", axis, tool)
+    steps = machine.firmware.stored("M92", axis, tool)
     section: Section = {"microsteps": MICROSTEPS, "full_steps_per_rotation": FULL_STEPS, "gear_ratio": []}
     if steps:
         section["rotation_distance"] = round(MICROSTEPS * FULL_STEPS / abs(steps), 5)
@@ -138,7 +138,7 @@ def _rotation_distance(machine: Machine, axis: str, tool: int = 0) -> Section:
 
 def _steppers(machine: Machine) -> dict[str, Section]:
     steppers = {}
-    limits = machine.limits
+    limits = machine.stored_limits
     for index, axis in enumerate("xyz"):
         at_max = f"{axis}_min" not in machine.switches and f"{axis}_max" in machine.switches
         probed = axis == "z" and machine.firmware.has_probe
@@ -181,18 +181,18 @@ def _sensor(name: str) -> Section:
 
 def _extruder(machine: Machine, tool: int) -> Section:
     own, firmware = machine.settings, machine.firmware
-    diameter = own.filament_diameter or firmware.report("M200", "D", tool) or 1.75
+    diameter = own.filament_diameter or firmware.stored("M200", "D", tool) or 1.75
     return {
         **_heater(extruder_name(tool), own.extruder_max_temp, machine, "M301", tool),
         "min_extrude_temp": machine.min_extrude_temp,
         "nozzle_diameter": own.nozzle_diameter,
         "filament_diameter": diameter,
         "max_extrude_only_distance": own.max_extrude_only_distance,
-        "max_extrude_only_velocity": firmware.report("M203", "E", tool) or 50.0,
-        "max_extrude_only_accel": firmware.report("M201", "E", tool) or 1000.0,
+        "max_extrude_only_velocity": firmware.stored("M203", "E", tool) or 50.0,
+        "max_extrude_only_accel": firmware.stored("M201", "E", tool) or 1000.0,
         "max_extrude_cross_section": round(4.0 * own.nozzle_diameter**2, 6),
-        "instantaneous_corner_velocity": firmware.report("M205", "E") or 1.0,
-        "pressure_advance": machine.pressure_advance(tool),
+        "instantaneous_corner_velocity": firmware.stored("M205", "E") or 1.0,
+        "pressure_advance": firmware.stored("M900", "K", tool) or 0.0,
         "pressure_advance_smooth_time": 0.04,
         **_rotation_distance(machine, "E", tool),
     }
@@ -209,7 +209,7 @@ def _heater(name: str, max_temp: float, machine: Machine, pid: str, tool: int = 
         "smooth_time": 1.0,
         "control": "watermark",
     }
-    gains = {key: machine.firmware.report(pid, word, tool) for key, word in (("p", "P"), ("i", "I"), ("d", "D"))}
+    gains = {key: machine.firmware.stored(pid, word, tool) for key, word in (("p", "P"), ("i", "I"), ("d", "D"))}
     if all(gain is not None for gain in gains.values()):
         section["control"] = "pid"
         section.update({f"pid_k{key}": gain for key, gain in gains.items()})
@@ -240,10 +240,10 @@ def _options(machine: Machine) -> dict[str, Section]:
         sections["probe"] = _probe(machine)
     if "M207" in firmware.reports:
         sections["firmware_retraction"] = {
-            "retract_length": firmware.report("M207", "S") or 0.0,
-            "retract_speed": round((firmware.report("M207", "F") or 0.0) / 60.0, 3),
-            "unretract_extra_length": firmware.report("M208", "S") or 0.0,
-            "unretract_speed": round((firmware.report("M208", "F") or 0.0) / 60.0, 3),
+            "retract_length": firmware.stored("M207", "S") or 0.0,
+            "retract_speed": round((firmware.stored("M207", "F") or 0.0) / 60.0, 3),
+            "unretract_extra_length": firmware.stored("M208", "S") or 0.0,
+            "unretract_speed": round((firmware.stored("M208", "F") or 0.0) / 60.0, 3),
         }
     if shaped := shaper(machine):
         sections["input_shaper"] = shaped
@@ -255,7 +255,7 @@ def _options(machine: Machine) -> dict[str, Section]:
             "insert_gcode": "",
         }
     for axis, motor in (("X", "stepper_x"), ("Y", "stepper_y"), ("Z", "stepper_z"), ("E", "extruder")):
-        if (current := firmware.report("M906", axis)) is not None:
+        if (current := firmware.stored("M906", axis)) is not None:
             sections[f"{DRIVER} {motor}"] = {"run_current": round(current / 1000.0, 3), "uart_pin": "marlin"}
     return sections
 
@@ -269,14 +269,14 @@ def _bed_mesh(machine: Machine) -> Section:
         "mesh_pps": (0, 0),
         "algorithm": "direct",
         "fade_start": 0.0,
-        "fade_end": machine.firmware.report("M420", "Z") or 0.0,
+        "fade_end": machine.firmware.stored("M420", "Z") or 0.0,
         "horizontal_move_z": 5.0,
         "speed": 50.0,
     }
 
 
 def _probe(machine: Machine) -> Section:
-    report = machine.firmware.report
+    report = machine.firmware.stored
     return {
         "pin": "marlin:z_probe",
         "x_offset": report("M851", "X") or 0.0,

@@ -1,7 +1,8 @@
 """The firmware's settings as it told them, what has been changed since, and whether M500 would store anything new.
 
 A firmware says what it uses (M503), not what its EEPROM holds. What it used when the session began counts as stored;
-from then on every command that changes a setting, and every M500, M501 and M502, is followed.
+from then on every command that changes a setting, and every M500, M501 and M502, is followed. What a file that is
+printed changes (slicers write an M204 for every kind of line) is in use, but nobody wants it to be stored.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class StoredSettings:
     def __init__(self) -> None:
         self.values: dict[str, Values] = {}
         self._stored: dict[str, Values] = {}
-        # A mesh was probed or edited that no M500 has stored.
-        self.mesh_changed = False
-        # Counts changes, for whoever keeps what was made of it.
+        # Keys and words that were changed otherwise than by a print.
+        self._changed: set[tuple[str, str]] = set()
+        # Counts changes of what is stored and of what could be, for whoever keeps what was made of it.
         self.version = 0
 
     def read(self, setting: Setting) -> None:
@@ -75,12 +76,14 @@ class StoredSettings:
             return  # Marlin 1 says by that that it does not count in volumes; the diameter stands above
         key = key_of(setting.command, setting.values)
         values = self.values.setdefault(key, {})
-        if any(values.get(word) != value for word, value in setting.values.items()):
+        changed = [word for word, value in setting.values.items() if values.get(word) != value]
+        if changed:
             values.update(setting.values)
+            self._changed.update((key, word) for word in changed)
             self.version += 1
 
-    def change(self, command: str, words: Mapping[str, float | None]) -> None:
-        """Take account of a command that the firmware has executed."""
+    def change(self, command: str, words: Mapping[str, float | None], *, lasting: bool = True) -> None:
+        """Take account of a command that the firmware has executed; `lasting` False when it stands in a print."""
         known = STORED.get(command)
         if known is None:
             return
@@ -89,24 +92,25 @@ class StoredSettings:
             told.update(P=words["S"] or 0.0, T=words["S"] or 0.0)
         if not told:
             return
-        if command == "M593" and not ({"X", "Y"} & words.keys()):
-            for axis in "XY":
-                self.values.setdefault(f"M593 {axis}", {}).update(told)
-        else:
-            self.values.setdefault(key_of(command, words), {}).update(told)
-        self.version += 1
+        both = command == "M593" and not ({"X", "Y"} & words.keys())
+        for key in ("M593 X", "M593 Y") if both else (key_of(command, words),):
+            self.values.setdefault(key, {}).update(told)
+            if lasting:
+                self._changed.update((key, word) for word in told)
+        self.version += lasting
 
     def all_stored(self) -> None:
         """What is used is what the EEPROM holds: a session begins, or M500, or M501 and its list."""
         self._stored = {key: dict(values) for key, values in self.values.items()}
-        self.mesh_changed = False
+        self._changed.clear()
         self.version += 1
 
-    def get(self, command: str, word: str, tool: int = 0) -> float | None:
-        """Return a value; a further tool without one of its own has that of the first."""
-        if tool and (value := self.values.get(f"{command} T{tool}", {}).get(word)) is not None:
+    def get(self, command: str, word: str, tool: int = 0, *, stored: bool = False) -> float | None:
+        """Return a value in use, or as it is stored; a further tool without one of its own has that of the first."""
+        values = self._stored if stored else self.values
+        if tool and (value := values.get(f"{command} T{tool}", {}).get(word)) is not None:
             return value
-        return self.values.get(command, {}).get(word)
+        return values.get(command, {}).get(word)
 
     def pending(self) -> dict[str, Values]:
         """Return the stored settings that differ from what is used: key -> word -> value in use."""
@@ -115,7 +119,9 @@ class StoredSettings:
             known = STORED.get(key.partition(" ")[0], "")
             before = self._stored.get(key, {})
             changed = {
-                word: value for word, value in values.items() if word in known and _differ(value, before.get(word))
+                word: value
+                for word, value in values.items()
+                if word in known and (key, word) in self._changed and _differ(value, before.get(word))
             }
             if changed:
                 found[key] = changed

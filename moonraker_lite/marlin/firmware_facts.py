@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moonraker_lite.marlin.eeprom import StoredSettings, Values
+from moonraker_lite.marlin.eeprom import STORED, StoredSettings, Values
 from moonraker_lite.marlin.firmware import UNKNOWN, profile_of
 from moonraker_lite.marlin.identity import parse_area, parse_capability, parse_m115
 from moonraker_lite.marlin.settings_report import (
@@ -16,6 +16,8 @@ from moonraker_lite.marlin.settings_report import (
 Place = tuple[float, float, float]
 AXES = "xyz"
 
+# Told by M503 as well, but not to be stored on their own.
+_OTHER_SETTINGS = frozenset({"M149", "M211", "M350"})
 # RepRapFirmware has these speeds in mm/min.
 _PER_MINUTE = frozenset({"M203", "M566"})
 
@@ -44,6 +46,10 @@ class Firmware:
     def report(self, command: str, word: str, tool: int = 0) -> float | None:
         """Return a word of a setting that the firmware told or was given, such as `M92`, `X`."""
         return self.settings.get(command, word, tool)
+
+    def stored(self, command: str, word: str, tool: int = 0) -> float | None:
+        """Return a word of a setting as the EEPROM holds it, as far as that is known."""
+        return self.settings.get(command, word, tool, stored=True)
 
     @property
     def reports(self) -> dict[str, Values]:
@@ -115,7 +121,8 @@ class Firmware:
         elif setting := parse_setting(line):
             if setting.command in _PER_MINUTE and self.profile.name == "RepRapFirmware":
                 setting = Setting(setting.command, {axis: value / 60.0 for axis, value in setting.values.items()})
-            self.settings.read(setting)
+            if setting.command in STORED or setting.command in _OTHER_SETTINGS:
+                self.settings.read(setting)
             return setting
         elif (factor := parse_advance(line)) is not None:
             self.settings.read(Setting("M900", {"K": factor}))

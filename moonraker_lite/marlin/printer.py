@@ -192,7 +192,7 @@ class Printer:
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
-        self._looked_at = -1e9
+        self._looked_at = self.machine.clock()
         self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._emergency = EmergencyStop(self._line, self.job.cooling)

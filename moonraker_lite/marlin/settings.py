@@ -7,6 +7,7 @@ over a default and loses against a setting that was given. `printer_config` make
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -99,16 +100,18 @@ class Limits(msgspec.Struct, frozen=True):
     known: bool
 
 
-def limits_of(settings: PrinterSettings, firmware: Firmware) -> Limits:
-    accel = settings.max_accel or firmware.report("M204", "P") or firmware.report("M201", "X") or 3000.0
+def limits_of(settings: PrinterSettings, firmware: Firmware, *, stored: bool = False) -> Limits:
+    """Return the limits in use, or those that the firmware begins with (`stored`)."""
+    report = firmware.stored if stored else firmware.report
+    accel = settings.max_accel or report("M204", "P") or report("M201", "X") or 3000.0
     return Limits(
         position_min=_laid_over(settings.position_min, firmware.area_min or (0.0, 0.0, 0.0)),
         position_max=_laid_over(settings.position_max, firmware.area_max or (235.0, 235.0, 250.0)),
-        max_velocity=settings.max_velocity or firmware.report("M203", "X") or 300.0,
+        max_velocity=settings.max_velocity or report("M203", "X") or 300.0,
         max_accel=accel,
-        max_z_velocity=settings.max_z_velocity or firmware.report("M203", "Z") or 15.0,
-        max_z_accel=settings.max_z_accel or firmware.report("M201", "Z") or 100.0,
-        square_corner_velocity=settings.square_corner_velocity or _corner_velocity(firmware, accel),
+        max_z_velocity=settings.max_z_velocity or report("M203", "Z") or 15.0,
+        max_z_accel=settings.max_z_accel or report("M201", "Z") or 100.0,
+        square_corner_velocity=settings.square_corner_velocity or _corner_velocity(report, accel),
         known=None not in (settings.position_max or (None,)) or firmware.area_max is not None,
     )
 
@@ -118,11 +121,11 @@ def _laid_over(own: Ends | None, told: Place) -> Place:
     return x, y, z
 
 
-def _corner_velocity(firmware: Firmware, accel: float) -> float:
+def _corner_velocity(report: Callable[[str, str], float | None], accel: float) -> float:
     """Return the speed of a 90° corner: the jerk, or what the junction deviation allows (d = v² (√2 - 1) / a)."""
-    if jerk := firmware.report("M205", "X"):
+    if jerk := report("M205", "X"):
         return jerk
-    if deviation := firmware.report("M205", "J"):
+    if deviation := report("M205", "J"):
         return corner_velocity(deviation, accel)
     return 5.0
 

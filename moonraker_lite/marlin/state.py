@@ -47,6 +47,8 @@ class Machine:
         self.clock = clock
         self.firmware = Firmware()
         self.limits: Limits = limits_of(settings, self.firmware)
+        # Those that the firmware begins with; those in use may be others.
+        self.stored_limits = self.limits
         self.motion = Motion()
         self._heaters = Heaters()
         self.display = Display()
@@ -120,6 +122,7 @@ class Machine:
     def _set_limits(self) -> None:
         settings = self.settings
         self.limits = limits_of(settings, self.firmware)
+        self.stored_limits = limits_of(settings, self.firmware, stored=True)
         low, high, margin = self.limits.position_min, self.limits.position_max, settings.probing_margin
         self.mesh.set_area((low[0] + margin, low[1] + margin), (high[0] - margin, high[1] - margin))
         self.mesh.own_area = (settings.mesh_min, settings.mesh_max)
@@ -130,6 +133,7 @@ class Machine:
         """What the firmware uses is what its EEPROM holds."""
         self.firmware.settings.all_stored()
         self._stored_mesh = self.mesh.points
+        self.stored_limits = limits_of(self.settings, self.firmware, stored=True)
 
     @property
     def mesh_pending(self) -> bool:
@@ -145,20 +149,20 @@ class Machine:
 
     # Commands
 
-    def observe(self, command: Command) -> None:
-        """Take account of a command on its way to the firmware that is no move."""
+    def observe(self, command: Command, *, lasting: bool = True) -> None:
+        """Take account of a command on its way to the firmware that is no move. `lasting`: see `StoredSettings`."""
         self.motion.observe(command)
         name = command.name
         if name in STORED:
             words = {letter: number(value) if value else None for letter, value in command.words().items()}
-            self.firmware.settings.change(name, words)
+            self.firmware.settings.change(name, words, lasting=lasting)
         if observer := _OBSERVERS.get(name):
             observer(self, command)
 
-    def observe_line(self, text: str) -> None:
+    def observe_line(self, text: str, *, lasting: bool = True) -> None:
         """Take account of a stripped line on its way to the firmware."""
         if (command := parse(text)) is not None:
-            self.observe(command)
+            self.observe(command, lasting=lasting)
 
     def ask(self, question: str, *, stored: bool = False) -> None:
         """Have a question asked as soon as nothing else is going on. `stored`: the answer is what the EEPROM holds."""

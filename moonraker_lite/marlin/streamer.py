@@ -241,7 +241,7 @@ class Streamer:
         if self._filter.active:
             self._push_filtered(text)
         else:
-            self._machine.observe_line(text)
+            self._machine.observe_line(text, lasting=False)
             self._stream(text)
 
     def _push_other(self, whole: str, text: str) -> int:
@@ -258,7 +258,7 @@ class Streamer:
         clean = text if as_it_is else command.line
         if self._filter.active:
             return self._push_filtered(clean)
-        self._machine.observe(command)
+        self._machine.observe(command, lasting=False)
         self._stream(clean)
         return 1
 
@@ -266,12 +266,12 @@ class Streamer:
         _, before, line_before, *_ = self._in_flight[-1] if self._in_flight else self._arrived
         lines = self._filter.pass_on(text)
         for line in lines[:-1]:
-            self._machine.observe_line(line)
+            self._machine.observe_line(line, lasting=False)
             token = self._line.stream(line)
             # Not before the last of them is the file's line executed.
             self._in_flight.append(self._here(token, before, line_before))
         for line in lines[-1:]:
-            self._machine.observe_line(line)
+            self._machine.observe_line(line, lasting=False)
             self._stream(line)
         return len(lines)
 

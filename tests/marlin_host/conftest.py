@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from moonraker_lite.marlin import endpoints, subscriptions
+from moonraker_lite.marlin import printer as printer_module
 from moonraker_lite.marlin.endpoints import Endpoints
 from moonraker_lite.marlin.printer import Printer, PrinterOptions
 from moonraker_lite.marlin.server import ApiServer
@@ -100,6 +101,15 @@ class Rig:
             await self.board.close()
 
 
+# What the host asks by itself when nothing else is going on.
+OWN_QUESTIONS = ("M105", "M119", "M400", "M420", "M503")
+
+
+def without_questions(executed: list[str]) -> list[str]:
+    """What was executed because somebody wanted it."""
+    return [line for line in executed if line not in OWN_QUESTIONS]
+
+
 MakeRig = Callable[..., Awaitable[Rig]]
 
 
@@ -107,6 +117,7 @@ MakeRig = Callable[..., Awaitable[Rig]]
 async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeRig]:
     """Make rigs. Status comes more often than in real life: most tests ask and would wait for the next tick."""
     monkeypatch.setattr(subscriptions, "INTERVAL", 0.02)
+    monkeypatch.setattr(printer_module, "LOOK_AT_SWITCHES", 1e9)
     # And they want to know when a pause is done; a real client gets its answer at once.
     monkeypatch.setattr(endpoints, "ANSWER_WITHIN", 60.0)
     rigs: list[Rig] = []

@@ -206,7 +206,23 @@ def test_babysteps_that_move_the_probe_offset_are_to_be_stored() -> None:
     tell(machine, "echo:Probe Offset Z0.05")
     assert machine.probe_offset_follows
     assert built(machine)["save_config_pending_items"] == {"probe": {"z_offset": "-0.050"}}
+    assert settings_of(machine)["probe"]["z_offset"] == 0.0, "as in Klipper, until it is stored"
+    machine.observe_line("M500")
     assert settings_of(machine)["probe"]["z_offset"] == -0.05
+
+
+def test_what_a_print_changes_is_in_use_but_not_to_be_stored() -> None:
+    machine = known("marlin_2_1")
+    before = configfile.basis(machine)
+    for line in ("M204 P800 T1500", "M205 J0.02", "M900 K0.08", "M203 X200"):
+        machine.observe_line(line, lasting=False)
+    assert (machine.limits.max_accel, machine.limits.max_velocity) == (800.0, 200.0)
+    assert machine.pressure_advance() == 0.08
+    assert not machine.save_pending
+    assert configfile.basis(machine) == before, "nothing is built anew for each line of a print"
+    assert settings_of(machine)["printer"]["max_accel"] == 3000.0
+    machine.observe_line("M900 K0.1")
+    assert built(machine)["save_config_pending_items"] == {"extruder": {"pressure_advance": "0.1"}}
 
 
 def test_without_an_eeprom_nothing_is_to_be_stored() -> None:
@@ -259,6 +275,7 @@ def test_probe_fans_drivers_and_shaper() -> None:
     shaper = objects.snapshot("input_shaper")
     assert shaper is not None
     assert (shaper["shaper_freq_x"], shaper["damping_ratio_y"]) == (40.0, 0.1)
+    machine.all_stored()
     settings = settings_of(machine)
     assert settings["input_shaper"] == shaper
     assert settings["fan_generic fan1"]["pin"] == "marlin:fan1"

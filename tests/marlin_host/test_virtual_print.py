@@ -10,7 +10,7 @@ import pytest
 
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.virtual import VirtualPrinter
-from tests.marlin_host.conftest import MakeRig
+from tests.marlin_host.conftest import MakeRig, without_questions
 
 MakeBoard = Callable[..., Awaitable[VirtualPrinter]]
 
@@ -41,7 +41,7 @@ def commands_of(path: Path) -> list[str]:
 
 def printed(board: VirtualPrinter, mark: int) -> list[str]:
     """Return what the board has executed since, without the host's own questions."""
-    return [line for line in board.executed[mark:] if line not in ("M105", "M400")]
+    return without_questions(board.executed[mark:])
 
 
 def sample(moves: int) -> list[str]:
@@ -95,7 +95,7 @@ async def test_pausing_and_resuming_loses_nothing(make_rig: MakeRig, make_board:
             assert (await client.status("print_stats"))["state"] == "paused"
             executed = len(board.executed)
             await asyncio.sleep(0.1)
-            assert len([line for line in board.executed[executed:] if line != "M105"]) == 0
+            assert len(without_questions(board.executed[executed:])) == 0
             await client.result("pause_resume/resume")
     assert await rig.job_ends() == "complete"
     assert printed(board, mark) == commands_of(path)
@@ -111,7 +111,7 @@ async def test_cancel_switches_the_heaters_off(make_rig: MakeRig, make_board: Ma
     await asyncio.sleep(0.2)
     await client.result("pause_resume/cancel")
     assert (await client.status("print_stats"))["state"] == "cancelled"
-    assert board.executed[-2:] == ["M104 T0 S0", "M140 S0"]
+    assert without_questions(board.executed)[-2:] == ["M104 T0 S0", "M140 S0"]
     await rig.wait_until(lambda: rig.printer.machine.heaters["extruder"].target == 0.0)
 
 
