@@ -77,7 +77,7 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-_SPREAD = """
+_SPREAD = r"""
 import os, sys, time
 from moonraker_lite.gcode_metadata.spread import spread
 
