@@ -82,7 +82,7 @@ class _Ear:
         self._splitter = LineSplitter()
 
 
-async def ask(url: str, bauds: Sequence[int] = USUAL_BAUDS, *, first_wait: float = FIRST_WAIT) -> Found | None:
+async def ask(url: str, bauds: Sequence[int] = USUAL_BAUDS, *, first_wait: float | None = None) -> Found | None:
     """Ask one port; None: nobody answers at any of the speeds. LinkError: it cannot be opened, or was lost.
 
     The port is held for this process alone while it is asked, and closed after.
@@ -90,7 +90,7 @@ async def ask(url: str, bauds: Sequence[int] = USUAL_BAUDS, *, first_wait: float
     ear = _Ear()
     link = await open_link(url, bauds[0], on_data=ear.on_data, on_lost=ear.on_lost)
     try:
-        wait = first_wait
+        wait = FIRST_WAIT if first_wait is None else first_wait
         for _ in range(ROUNDS):
             for baud in bauds:
                 if not link.set_baud(baud):

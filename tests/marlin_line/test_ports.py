@@ -72,12 +72,13 @@ def ear(baud: int, answer: bytes = MARLIN) -> Iterator[SlowEar]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "WAIT", 0.1)
+    monkeypatch.setattr(probe, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(probe, "WAIT", 0.3)
 
 
 async def test_the_speed_is_found_out() -> None:
     with ear(230400) as board:
-        found = await ask(board.path, first_wait=0.1)
+        found = await ask(board.path, first_wait=0.3)
     assert found is not None
     assert (found.baud, found.firmware) == (230400, MARLIN.decode().splitlines()[0])
 
@@ -85,14 +86,14 @@ async def test_the_speed_is_found_out() -> None:
 @pytest.mark.parametrize("answer", [b"ok\n", b"echo:busy: processing\n", b"start\n", b"wait\n", b" T:20.1 /0.0\n"])
 async def test_any_word_proves_the_speed(answer: bytes) -> None:
     with ear(57600, answer) as board:
-        found = await ask(board.path, (115200, 57600), first_wait=0.1)
+        found = await ask(board.path, (115200, 57600), first_wait=0.3)
     assert found is not None
     assert (found.baud, found.firmware) == (57600, "")
 
 
 async def test_noise_proves_nothing() -> None:
     with ear(9600) as board:
-        assert await ask(board.path, (115200, 57600), first_wait=0.1) is None
+        assert await ask(board.path, (115200, 57600), first_wait=0.3) is None
         assert len(board.heard) >= 4
 
 
@@ -107,7 +108,6 @@ async def test_the_board_that_goes_away_while_it_is_asked() -> None:
 
 
 async def test_a_speed_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "FIRST_WAIT", 0.1)
     monkeypatch.setattr("os.path.realpath", str)
     with ear(57600) as board:
         link = tmp_path / "ttyUSB0"
@@ -140,7 +140,7 @@ async def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         await PortFinder(board.path.replace("/pts/", "//pts/"), None, None).find()
 
 
-async def test_auto_finds_the_printer_among_the_ports(tmp_path: Path) -> None:
+async def test_auto_finds_the_printer_among_the_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     printer = VirtualPrinter(speed=0.0)
     await printer.start()
     with ear(1200) as other:
@@ -153,6 +153,8 @@ async def test_auto_finds_the_printer_among_the_ports(tmp_path: Path) -> None:
         assert "cannot be opened" in failure.value.message
         taken.close()
         await asyncio.sleep(0)
+        ports = ports[1:]
+        monkeypatch.setattr(probe, "FIRST_WAIT", 30.0)
         assert await finder.find() == (printer.path, 115200)
         heard = len(other.heard)
         assert await PortFinder("auto", None, tmp_path, ports=lambda: ports).find() == (printer.path, 115200)

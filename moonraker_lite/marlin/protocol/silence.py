@@ -5,9 +5,9 @@ from __future__ import annotations
 from moonraker_lite.marlin.protocol.lines import Sent
 from moonraker_lite.marlin.protocol.timing import KEEPALIVE_PATIENCE
 
-ASK_WAITS = (1.0, 4.0, 16.0)
+ASK_WAITS = (1.0, 4.0, 16.0, 16.0)
 """Factors on the ordinary timeout for the first questions of one silence, up to `ASK_LONGEST` seconds each."""
-ASK_LONGEST = 2.0
+ASK_LONGEST = 1.0
 ASK_LATER = 10.0
 """Seconds between further questions: each takes a slot in the firmware's queue."""
 BLOCKED_LONGEST = 60.0
@@ -80,8 +80,10 @@ class Silence:
         asked = self.asked
         if blocking > timeout:
             patience = min(blocking * (1 << min(asked, 16)), max(blocking, BLOCKED_LONGEST))
+        elif not asked:
+            patience = timeout
         elif asked < len(ASK_WAITS):
-            patience = min(timeout * ASK_WAITS[asked], max(timeout, ASK_LONGEST))
+            patience = min(timeout * ASK_WAITS[asked], ASK_LONGEST)
         else:
             patience = ASK_LONGEST if asked == len(ASK_WAITS) else ASK_LATER
         return self.since + patience
