@@ -229,6 +229,26 @@ async def test_a_folder_takes_its_records_along(rig: Rig, monkeypatch: pytest.Mo
     assert (scan.asked, follow.asked) == ([], [])
 
 
+async def test_a_folder_takes_along_what_is_not_known(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(rig, monkeypatch, "scan")
+    held.failure = ScanFailed("it is broken")
+    held.go.set()
+    rig.put(rig.gcodes("d", "a.gcode"))
+    await until(lambda: held.asked == ["a.gcode"])
+    await rig.told(0.3)
+    await rig.call("server.files.move", source="gcodes/d", dest="gcodes/e")
+    listing = await rig.call("server.files.get_directory", path="gcodes/e", extended=True)
+    assert [file["metadata_state"] for file in listing["files"]] == ["failed"]
+    held.go.clear()
+    held.failure = None
+    rig.put(rig.gcodes("e", "a.gcode"), GCODE + "; other\n")
+    await until(lambda: len(held.asked) == 2)
+    rig.put(rig.gcodes("e", "b.gcode"))
+    await rig.call("server.files.move", source="gcodes/e", dest="gcodes/f")
+    held.go.set()
+    await until(lambda: {"f/a.gcode", "f/b.gcode"} <= set(rig.library.book.paths()))
+
+
 async def test_another_file_of_the_same_size_and_time(rig: Rig) -> None:
     await rig.upload("a.gcode", GCODE)
     found = rig.gcodes("a.gcode").stat()

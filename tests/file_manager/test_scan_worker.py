@@ -300,6 +300,23 @@ async def test_the_urgent_come_first_and_each_once() -> None:
     await hand.queue.close()
 
 
+async def test_what_somebody_looks_at_goes_first() -> None:
+    hand = Hand()
+    for number in range(scans_module.AHEAD):
+        hand.queue.add(f"busy{number}", Urgency.OLD)
+    for path in ("old", "d/one", "d/e/deep", "d/two"):
+        hand.queue.add(path, Urgency.OLD)
+    hand.queue.add("new", Urgency.NEW)
+    hand.queue.look("d/")
+    await asyncio.sleep(0)
+    for number in range(scans_module.AHEAD):
+        await hand.end(f"busy{number}")
+    assert hand.begun[scans_module.AHEAD :] == ["d/one", "d/two", "new"]
+    await hand.end("d/one", "d/two", "new", "old", "d/e/deep")
+    assert not hand.queue
+    await hand.queue.close()
+
+
 async def test_what_changes_while_it_is_scanned_is_scanned_again() -> None:
     hand = Hand()
     hand.queue.add("a", Urgency.NEW)

@@ -117,7 +117,7 @@ def long_print(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some seconds of work."""
     path = tmp_path_factory.mktemp("long") / "long.gcode"
     layer = b"".join(b"G1 X%d Y%d E.1 ; no plain line\n" % (index % 200, index % 77) for index in range(10_000))
-    path.write_bytes(b"M83\n" + b"".join(b"G1 Z%d.2\n%b" % (z, layer) for z in range(200)))
+    path.write_bytes(b"M83\n" + b"".join(b"G1 Z%d.2\n%b" % (z, layer) for z in range(120)))
     return path
 
 

@@ -215,11 +215,15 @@ class Library:
                 self.scanning.moved(source, place)
             case Event.DIR_VANISHED if here:
                 book.remove_tree(place.path)
+                self.scanning.forget_tree(place)
             case Event.DIR_MOVED if source is not None:
                 if source.root == "gcodes" and here:
                     book.move_tree(source.path, place.path)
+                    self.scanning.moved_tree(source, place)
+                    self._found(list(self.index.places(place)))
                 elif source.root == "gcodes":
                     book.remove_tree(source.path)
+                    self.scanning.forget_tree(source)
                 elif here:
                     self._found(list(self.index.places(place)))
         if book.unwritten:

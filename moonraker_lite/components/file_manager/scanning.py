@@ -279,6 +279,16 @@ class Scanning:
         self.passes.drop(path)
         self._library.thumbs.discard(path, self._library.book.remove(path))
 
+    def forget_tree(self, folder: Place) -> None:
+        """A folder is gone, and the records of what was in it."""
+        for path in [path for path in self._failed if Place("gcodes", path).inside(folder)]:
+            del self._failed[path]
+
+    def moved_tree(self, source: Place, target: Place) -> None:
+        """A folder has another name, and so have the records of what is in it."""
+        for path in [path for path in self._failed if Place("gcodes", path).inside(source)]:
+            self._failed[Place("gcodes", path).moved(source, target).path] = self._failed.pop(path)
+
     def moved(self, source: Place, target: Place) -> None:
         """A file has another name: its record and pictures go with it as long as it is G-code in the gcodes root."""
         library, book = self._library, self._library.book

@@ -26,7 +26,7 @@ class JobFiles(Protocol):
         """Whether the file is there."""
 
 
-_NOT_OF_THE_FILE = ("print_start_time", "job_id", "filename")
+_NOT_OF_THE_FILE = ("print_start_time", "job_id", "filename", "metadata_state")
 
 
 async def snapshot(files: JobFiles, filename: str) -> bytes | None:
