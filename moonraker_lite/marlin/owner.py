@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from moonraker_lite.errors import HostError
@@ -14,6 +15,7 @@ from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.gcode.literals import LiteralError, literal
 from moonraker_lite.marlin.gcode.macros import DELAYED_PREFIX, PREFIX, Macros, Script
 from moonraker_lite.marlin.gcode.outputs import KINDS, Outputs
+from moonraker_lite.marlin.gcode.variables import SavedVariables
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.printer_config import Sections
 from moonraker_lite.marlin.requests import CommandError
@@ -59,13 +61,14 @@ class OwnersCommands:
         self._outputs = outputs
         self._macros = interpreter.macros
         self._delayed = DelayedGcodes(self._run_delayed)
-        interpreter.add({"UPDATE_DELAYED_GCODE": self._delayed.update})
+        self.variables = SavedVariables()
+        interpreter.add({"UPDATE_DELAYED_GCODE": self._delayed.update, **self.variables.table})
         self._sections: Sections = {}
         # What `[idle_timeout] gcode` wants done in place of switching heaters and motors off.
         self.idle: Script | None = None
 
-    def load(self, sections: Sections) -> list[str]:
-        """Take the configuration in place of the one before; return what is wrong with it."""
+    def load(self, sections: Sections, folder: Path | None = None) -> list[str]:
+        """Take the configuration, which lies in `folder`, in place of the one before; return what is wrong with it."""
         self._sections = {name: options for name, options in sections.items() if name.partition(" ")[0] in _SECTIONS}
         problems = self._macros.load(sections, self._interpreter.exists)
         problems += self._delayed.load(sections, self._macros)
@@ -75,6 +78,7 @@ class OwnersCommands:
                 self.idle = self._macros.script("idle_timeout:gcode", source)
             except ValueError as error:
                 problems.append(f"[idle_timeout] {error}; it is left out")
+        problems += self.variables.load(sections, folder)
         return problems + self._outputs.load(sections)
 
     def ready(self) -> None:

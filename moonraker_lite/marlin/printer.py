@@ -188,6 +188,8 @@ class Printer:
         self.objects.add("manual_probe", self._probing.status)
         self.objects.add("screws_tilt_adjust", tuning.screws_status, lambda: tuning.has_screws)
         self.objects.add("sdcard", self.card.status, lambda: self.card.available)
+        variables = self.owner.variables
+        self.objects.add("save_variables", variables.status, lambda: variables.present)
         self.objects.more = outputs
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
         self._stats = LinkStats()
@@ -210,7 +212,8 @@ class Printer:
         options = self.options
         config = read_printer_config(options.config_file, options.given, options.host_config)
         settings, problems = settings_of(config, options.settings)
-        found = (*problems, *self.owner.load(config.sections))
+        folder = options.config_file.parent if options.config_file else None
+        found = (*problems, *self.owner.load(config.sections, folder))
         problems = (*config.warnings, *(config.located(problem) for problem in found))
         self.job.override(self.interpreter.macros.overridden)
         self.config = msgspec.structs.replace(config, warnings=problems)
@@ -427,6 +430,8 @@ class Printer:
         return self.job.stopping and self.job.is_current_task()
 
     async def _prepare(self) -> None:
+        """A print begins with its first line."""
+        await self._probing.leave()
         if script := self.machine.settings.start_gcode.strip():
             await self.interpreter.run_in_job(script)
 

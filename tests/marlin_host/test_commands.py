@@ -59,7 +59,7 @@ async def test_the_probes_offset_is_found_with_paper(rig: Rig) -> None:
     await client.script("TESTZ Z=-.2\nTESTZ Z=+")
     assert (await client.status("manual_probe"))["z_position"] == 0.0
     assert client.output[-1] == "// Z position: -0.100 --> 0.000 <-- 0.100"
-    assert await sent_by(rig, client, "ACCEPT") == ["M211 S1", "M851 Z-1.300", "M420 S1"]
+    assert await sent_by(rig, client, "ACCEPT") == ["M211 S1", "M420 S1", "M851 Z-1.300"]
     assert "z_offset: 1.300" in client.output[-1]
     assert not (await client.status("manual_probe"))["is_active"]
     assert (await client.status("configfile"))["save_config_pending"]
@@ -76,6 +76,17 @@ async def test_the_endstops_offset_is_found_with_paper(rig: Rig) -> None:
     assert client.output[-1] == "// Manual Z probe given up"
     await client.script("SET_GCODE_OFFSET Z=-0.1")
     assert await sent_by(rig, client, "Z_OFFSET_APPLY_ENDSTOP") == ["M206 Z0.250"]
+
+
+async def test_a_print_ends_a_manual_probe(rig: Rig) -> None:
+    client = await rig.ready_client()
+    await client.script("G28\nMANUAL_PROBE")
+    rig.write("a.gcode", "G1 X1")
+    mark = len(rig.line.sent)
+    await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
+    assert await rig.job_ends() == "complete"
+    assert [line for line in rig.line.sent[mark:] if line != "M420"] == ["M211 S1", "G1 X1"]
+    assert not (await client.status("manual_probe"))["is_active"]
 
 
 STEPS = st.sampled_from(["+", "++", "-", "--"]) | st.floats(-1, 1).map(str)

@@ -41,6 +41,7 @@ HELP: dict[str, str] = {
     "RESUME_INTERRUPTED": "Print the rest of a print that was interrupted",
     "SAVE_CONFIG": "Store the settings in the printer's EEPROM (M500)",
     "SAVE_GCODE_STATE": "Save modes and position under a name",
+    "SAVE_VARIABLE": "Keep a value over restarts",
     "SCREWS_TILT_CALCULATE": "Tell how to turn the bed's screws (G35)",
     "SDCARD_PRINT_FILE": "Print a file of the gcodes folder",
     "SDCARD_RESET_FILE": "Unload the file; a running print is cancelled",

@@ -85,6 +85,7 @@ class Probing:
         self._console = console
         self._send = send
         self._manual = ManualProbe()
+        self._levelled = False
         self.table: dict[str, Callable[[Command], Awaitable[None]]] = {
             "ABORT": self._abort,
             "ACCEPT": self._accept,
@@ -143,13 +144,11 @@ class Probing:
         async def finish(z: float) -> None:
             new = offset + z - point.z
             await self._send(f"M851 Z{new:.3f}")
-            if levelled:
-                await self._send("M420 S1")
             self._console.info(f"probe: z_offset: {-new:.3f}\n{_STORE}")
 
         await self._go(f"Z{point.z + CLEARANCE:.3f}", _SLOW)
         await self._go(f"X{point.x:.3f} Y{point.y:.3f}", _TRAVEL)
-        await self._begin(finish)
+        await self._begin(finish, levelled=levelled)
 
     # By hand
 
@@ -172,13 +171,15 @@ class Probing:
         if self._manual.finish is not None:
             raise CommandError("Already in a manual Z probe. Use ABORT to abort it.")
 
-    async def _begin(self, finish: Finish) -> None:
+    async def _begin(self, finish: Finish, *, levelled: bool = False) -> None:
+        """`levelled`: levelling was switched off for it, and comes back at the end."""
         self._check_idle()
         if "z" not in self._machine.motion.homed:
             raise CommandError("Must home before manual probe")
         # The nozzle may have to go below what the firmware takes for the bed.
         await self._send("M211 S0")
         self._manual.begin(finish)
+        self._levelled = levelled
         self._console.info("Manual Z probe: TESTZ moves the nozzle, ACCEPT takes the height, ABORT gives up.")
         self._show()
 
@@ -208,6 +209,13 @@ class Probing:
     async def _end(self) -> None:
         self._manual.end()
         await self._send("M211 S1")
+        if self._levelled:
+            await self._send("M420 S1")
+
+    async def leave(self) -> None:
+        """Somebody wants the printer for something else."""
+        if self._manual.finish is not None:
+            await self._end()
 
     def _is_active(self, command: Command) -> bool:
         if self._manual.finish is None:
