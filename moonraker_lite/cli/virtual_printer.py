@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", default="", metavar="LIST", help="for example seed=1,corrupt=0.05,lose_ok=0.01")
     parser.add_argument("--link", metavar="PATH", help="make a symbolic link to the pty here")
     parser.add_argument("--firmware", default="", metavar="NAME", help="marlin-2.1, marlin-1.1, prusa-mk3, ...")
+    parser.add_argument("--sd-card", action="store_true", help="it has an SD card")
     parser.add_argument("--plain", action="store_true", help="a firmware without ADVANCED_OK and emergency parser")
     parser.add_argument("--log", metavar="PATH", help="write every executed command to this file")
 
@@ -50,6 +51,7 @@ async def _serve(args: argparse.Namespace) -> None:
             link_path=args.link,
             on_executed=on_executed,
             firmware=args.firmware,
+            card=args.sd_card,
             advanced_ok=not args.plain,
             emergency_parser=not args.plain,
         )

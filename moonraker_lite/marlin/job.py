@@ -484,7 +484,10 @@ class PrintJob:
             index = streamer.push(lines, index)
             if streamer.special is not None:
                 command, streamer.special = streamer.special, None
-                for text in await self._execute(command):
+                before = streamer.begin_special()
+                lines_of_host = await self._execute(command)
+                streamer.end_special(before)
+                for text in lines_of_host:
                     streamer.announce(text)
                     await self._ready()
                     streamer.send(text)

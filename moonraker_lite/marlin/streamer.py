@@ -230,6 +230,15 @@ class Streamer:
         self._line.flush()
         return index
 
+    def begin_special(self) -> Motion | None:
+        """The host is about to run a special command; give what is returned to `end_special`."""
+        return self._machine.motion.copy() if self._filter.active else None
+
+    def end_special(self, before: Motion | None) -> None:
+        """It has done so."""
+        if before is not None:
+            self._filter.host_did(before)
+
     def announce(self, text: str) -> None:
         """This line will be sent in the place of a special command, as soon as there is room."""
         self._slow = command_word(text) in _SLOW

@@ -119,6 +119,19 @@ def test_the_head_goes_down_only_where_the_file_does() -> None:
     assert stream.run("G1 Z0.2") == ["G0 X50.00000 Y50.00000 F6000", "G1 F3000", "G1 Z0.2"]
 
 
+def test_modes_that_a_macro_sets_within_the_object_hold_behind_it() -> None:
+    stream = begin("M82")
+    stream.run("START B", "G1 X50 Y50 E3")
+    before = stream.firmware.copy()
+    for line in ("M83", "G92 E0"):
+        stream.firmware.observe_line(line)
+    stream.filter.host_did(before)
+    stream.run("G1 X60 E1", "END")
+    assert stream.run("G1 X61 Y50 E1")[-2:] == ["G1 F3000", "G1 X61 Y50 E1"]
+    assert not stream.firmware.absolute_e
+    assert stream.firmware.filament == pytest.approx(2.0)
+
+
 def test_firmware_retraction_is_kept_in_step() -> None:
     stream = begin("M83")
     stream.run("START B", "G1 X50 Y50", "G10", "END")

@@ -104,10 +104,11 @@ async def test_a_socket_that_drops(make_rig: MakeRig, tmp_path: Path, monkeypatc
         await board.close()
 
 
-async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: MakeBoard) -> None:
+@pytest.mark.parametrize("then", ["RESUME_INTERRUPTED", "CANCEL_PRINT", "RESTART"])
+async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: MakeBoard, then: str) -> None:
     board = await make_board(speed=1.0)
-    rig, client, _ = await printing(make_rig, board, moves(2000))
-    await beyond(rig, 0.005)
+    rig, client, mark = await printing(make_rig, board, moves(300))
+    await beyond(rig, 0.02)
     board.unplug()
     await lost(rig)
     board.reset()
@@ -122,6 +123,26 @@ async def test_a_board_that_was_reset_meanwhile(make_rig: MakeRig, make_board: M
     assert "RESUME_INTERRUPTED" in answer["error"]["message"]
     await rig.wait_until(lambda: rig.printer.status.ready and not rig.printer._session.identifying)
     assert not [line for line in board.executed[executed:] if line.startswith("G1")]
+    assert "// action:prompt_show" in client.output
+    before = [line for line in board.executed[mark:executed] if line in moves(300)]
+    mark = len(board.executed)
+    await client.script(then)
+    record = rig.folder / "state" / "print_checkpoint.json"
+    if then == "CANCEL_PRINT":
+        assert (await stats(client))[0] == "cancelled"
+        assert not record.exists()
+    elif then == "RESTART":
+        await rig.wait_until(client.closed.is_set)
+        again = await rig.ready_client()
+        assert record.exists()
+        assert (await stats(again))[0] == "standby"
+    else:
+        board.board.motion._speed = 0.0
+        assert await rig.job_ends() == "complete"
+        after = [line for line in board.executed[mark:] if line in moves(300)]
+        assert before == moves(300)[: len(before)]
+        assert after == moves(300)[-len(after) :]
+        assert len(before) + len(after) >= 300
 
 
 async def test_a_cancel_while_the_link_is_away(make_rig: MakeRig, make_board: MakeBoard) -> None:

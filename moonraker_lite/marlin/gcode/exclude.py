@@ -98,6 +98,18 @@ class MoveFilter:
     def reset(self) -> None:
         self._file = None
 
+    def host_did(self, before: Motion) -> None:
+        """The host has run a command of the file (a macro), which found the firmware as `before`: modes that it has
+        changed are changed for the file."""
+        file, now = self._file, self._motion
+        if file is None:
+            return
+        for mode in ("absolute", "absolute_e", "inches", "speed", "tool"):
+            if getattr(now, mode) != getattr(before, mode):
+                setattr(file, mode, getattr(now, mode))
+        if now.position[E] != before.position[E]:
+            file.position[E] = now.position[E]
+
     def reported(self) -> None:
         """Homing or probing has told where the head is, and that holds for the file as well."""
         if self._file is not None:
