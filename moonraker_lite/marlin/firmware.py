@@ -42,7 +42,7 @@ UNKNOWN = FirmwareProfile("unknown", note="It gets one line at a time, and tempe
 PROFILES: tuple[FirmwareProfile, ...] = (
     FirmwareProfile(
         "OctoPrint's virtual printer",
-        r"Virtual Marlin",
+        r"FIRMWARE_NAME:\s*Virtual Marlin",
         receive_buffer=63,
         note="It cuts what is longer than its receive buffer of 64 bytes, which is half of Marlin's.",
     ),

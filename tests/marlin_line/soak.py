@@ -61,6 +61,7 @@ class Round:
         plan = FaultPlan(
             seed=seed,
             corrupt=rng.choice((0.0, 0.0005, 0.05)),
+            drop=rng.choice((0.0, 0.0, 0.002)),
             lose_ok=rng.choice((0.0, 0.002, 0.02)),
             double_ok=rng.choice((0.0, 0.01)),
             corrupt_reply=rng.choice((0.0, 0.002)),

@@ -13,6 +13,7 @@ from moonraker_lite.marlin.protocol import LineProtocol, LinkStats
 from tests.marlin_line.dialogue import Dialogue
 
 ANSWERS = [
+    ("FIRMWARE_NAME:Marlin bugfix-2.1.x (x) SOURCE_CODE_URL:x MACHINE_TYPE:Virtual Marlin", "Marlin 2.1"),
     (
         "FIRMWARE_NAME:Marlin bugfix-2.1.x (Nov 20 2026 10:00:00) SOURCE_CODE_URL:x MACHINE_TYPE:3D Printer",
         "Marlin 2.1",

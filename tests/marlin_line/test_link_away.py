@@ -35,7 +35,7 @@ def moves(count: int) -> list[str]:
     return [f"G1 X{index % 200}.{index % 10} Y{index % 190} E{index / 10:.3f}" for index in range(count)]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32),
     wire=WIRES,
