@@ -152,11 +152,6 @@ def some_numbers(value: bytes) -> list[float] | None:
     return found if found and any(found) else None
 
 
-def cubic_millimetres(value: bytes) -> list[float] | None:
-    """Volumes such as `878.892mm3` or `3.2 cm^3` in mm³, one per tool."""
-    return _each_of(value, {b"mm3": 1.0, b"mm^3": 1.0, b"cm3": 1000.0, b"cm^3": 1000.0}) or None
-
-
 def minutes(value: bytes) -> float | None:
     """Seconds from a number of minutes."""
     result = number(value)

@@ -26,6 +26,12 @@ READERS = [
     fields.grams,
     fields.duration,
     fields.minutes,
+    fields.hours,
+    fields.kilograms,
+    fields.percent,
+    fields.seconds_or_duration,
+    fields.some_numbers,
+    fields.switch,
     fields.colors,
     fields.names,
 ]
@@ -103,6 +109,36 @@ def test_percent_of() -> None:
     assert fields.percent_of(b"125%", 0.2) == 0.25
     assert fields.percent_of(b"0.3", 0.2) == 0.3
     assert fields.percent_of(b"50%", None) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [(b"15%", 15), (b" 20 ", 20), (b"0.4", 40), (b"0.5%", 0.5), (b"0", 0), (b"100", 100), (b"-5", None), (b"", None)],
+)
+def test_percent(written: bytes, share: float | None) -> None:
+    assert fields.percent(written) == share
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [(b"806", 806), (b"12.5 s", 12.5), (b"0.360335s", 0.360335), (b"1h 2m", 3720), (b"0", None), (b"soon", None)],
+)
+def test_seconds_or_duration(written: bytes, seconds: float | None) -> None:
+    assert fields.seconds_or_duration(written) == seconds
+
+
+def test_switch() -> None:
+    assert [fields.switch(value) for value in (b"1", b" True", b"off", b"None", b"")] == [True, True, False, None, None]
+
+
+def test_lists_of_nothing() -> None:
+    assert fields.some_numbers(b"0, 0") is None
+    assert fields.some_numbers(b"0, 1.75") == [0, 1.75]
+
+
+def test_hours_and_kilograms() -> None:
+    assert fields.hours(b"1.5") == 5400
+    assert fields.kilograms(b"0.25") == 250
 
 
 def test_colors() -> None:
