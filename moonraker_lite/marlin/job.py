@@ -142,6 +142,11 @@ class PrintJob:
         return self._streamer.under_way
 
     @property
+    def on_card(self) -> bool:
+        """The file is on the printer's own SD card: its lines are not seen here."""
+        return self._card_print is not None
+
+    @property
     def blocked(self) -> bool:
         """A command of the file keeps the firmware from everything else: homing, heating, waiting for a human."""
         return self._streamer.blocked

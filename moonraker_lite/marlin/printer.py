@@ -37,6 +37,7 @@ from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.owner import MacroActions, OwnersCommands
 from moonraker_lite.marlin.parking import parking_lines
+from moonraker_lite.marlin.position_reports import PositionReports
 from moonraker_lite.marlin.print_stats import RUNNING, JobState
 from moonraker_lite.marlin.printer_config import PrinterConfig, Sections, read_printer_config, settings_of
 from moonraker_lite.marlin.protocol import (
@@ -195,6 +196,7 @@ class Printer:
         self._stats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
         self._looked_at = self.machine.clock()
+        self._positions = PositionReports(self._line, self.machine)
         self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._emergency = EmergencyStop(self._line, self.job.cooling)
@@ -274,6 +276,7 @@ class Printer:
 
     async def _make_safe(self) -> None:
         """The printer is there (again): heaters of a print that it did not survive go off. Raise HostError."""
+        self._positions.forget()
         self.interrupted.session_begun()
         await self.job.cooling.settle(PATIENCE)
         if self._left is not None and self._left.state in _DIED:
@@ -329,10 +332,13 @@ class Printer:
         if self._session.identifying:
             self._session.learn(text)
         kind = classify(text)
-        if kind is not ReplyKind.POSITION:
+        if kind is ReplyKind.POSITION:
+            self._positions.read_line(text)
+        else:
             self.machine.read_line(text)
         # Marlin tells position and fan unasked, after each G92 and M106 of a print.
-        if self.turn.busy or not (kind is ReplyKind.POSITION or parse_fan(text)):
+        unasked = kind is ReplyKind.POSITION or parse_fan(text)
+        if not unasked or (self.turn.busy and not self._positions.automatic):
             self.console.firmware(text)
         if (action := parse_host_action(text)) is not None:
             self._actions.take(action)
@@ -466,6 +472,8 @@ class Printer:
             self.job.show_pause()
             self.update_activity()
             self.objects.follow(self.machine.clock())
+            if self.status.ready:
+                self._positions.tick(wanted=self.job.on_card and self.job.printing)
             if self.status.ready and not self.job.blocked:
                 self._ask_temperature()
                 self._ask_questions()

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from moonraker_lite.marlin import configfile
 from moonraker_lite.marlin.device_objects import DeviceObjects
+from moonraker_lite.marlin.eeprom import STORED
 from moonraker_lite.marlin.printer_config import Sections
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.temperature_report import parse_temperatures
+from tests.marlin_line.transcripts import names, needs_transcripts
+from tests.marlin_line.transcripts import replies as recorded
 
 # However slow the machine is.
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -330,6 +333,24 @@ def test_kinematics_are_told_or_seen() -> None:
     assert settings_of(machine)["printer"]["kinematics"] == "delta"
     tell(machine, "FIRMWARE_NAME:Marlin 2.1.3 KINEMATICS:CoreXY EXTRUDER_COUNT:1")
     assert settings_of(machine)["printer"]["kinematics"] == "corexy"
+
+
+@needs_transcripts
+@pytest.mark.parametrize("name", names())
+def test_a_whole_recording_tells_nothing_that_is_not_there(name: str) -> None:
+    """Also between texts, errors, prompts, pin lists and settings that look like reports."""
+    machine = Machine(PrinterSettings(), lambda: 0.0)
+    machine.begin_session()
+    tell(machine, *(line.decode("latin-1").rstrip("\r") for line in recorded(name)))
+    machine.identified()
+    assert set(machine.heaters) <= {"extruder", "heater_bed"}
+    assert set(machine.motion.fans) <= {0}
+    assert machine.switches <= {"x_min", "y_min", "z_min", "filament"}
+    assert machine.firmware.settings.values.keys() <= STORED.keys() | {"M149", "M211"}
+    assert machine.limits.position_max in ((200.0, 200.0, 200.0), (235.0, 235.0, 250.0))
+    assert {len(machine.mesh.points), *map(len, machine.mesh.points)} <= {0, 5, 10}
+    assert machine.mesh.profile == ("slot 1" if name == "15_ubl.txt" else "default")
+    assert machine.probe.last_z == pytest.approx(0.0, abs=0.3)
 
 
 LINES = st.sampled_from(

@@ -77,6 +77,20 @@ async def test_without_a_card_there_is_none(rig: Rig) -> None:
     assert answer["error"]["message"] == "Unable to open file"
 
 
+async def test_the_place_of_the_head_in_a_print_from_the_card(make_rig: MakeRig, board: VirtualPrinter) -> None:
+    rig = await make_rig(board)
+    client = await rig.ready_client()
+    put(board, "A.GCO", "G28", "G1 X100 Y66.5 F6000", *(f"G1 X{100 + at} F60" for at in range(90)))
+    await client.script("SDCARD_PRINT_FILE FILENAME=sdcard/A.GCO")
+    await rig.wait_until(lambda: rig.printer.machine.motion.position[1] == 66.5, 60)
+    assert "M154 S1" in board.executed
+    place = (await client.status("motion_report"))["live_position"]
+    assert place[1] == 66.5
+    await client.result("pause_resume/cancel")
+    await rig.wait_until(lambda: "M154 S0" in board.executed, 60)
+    assert "Y:66.50" not in " ".join(client.output)
+
+
 async def test_a_print_from_the_card(make_rig: MakeRig, board: VirtualPrinter) -> None:
     rig = await make_rig(board)
     client = await rig.ready_client()
