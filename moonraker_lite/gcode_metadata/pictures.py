@@ -19,12 +19,12 @@ MAX_PICTURES = 16
 MAX_SIDE = 4096
 
 _BLOCK = re.compile(
-    rb"\n;[ \t]*+(?:thumbnail|png|jpe?g)(?:_\w++)?+ begin[ \t:]++(\d{1,5}+)[x*](\d{1,5}+)[ \t]++(\d{1,9}+)[^\n]*+"
+    rb"\n;[ \t]*+(?:thumbnail|png|jpe?g)(?:_\w++)?+ begin[ \t:]++(\d{1,5}+)[x* ](\d{1,5}+)[ \t]++(\d{1,9}+)[^\n]*+"
     rb"((?:\n;[ \t]*+[A-Za-z0-9+/=]++\r?+(?=\n))*+)"
     rb"(\n;[ \t]*+\w++ end\b)?+"
 )
 """First line, base64 lines, and the last line, which is missing when the block was cut off."""
-_DATA_URL = re.compile(rb"\n;[ \t]*+thumbnail:[ \t]*+data:image/\w++;base64,([A-Za-z0-9+/=]++)")
+_DATA_URL = re.compile(rb"\n;[ \t]*+[Tt]humbnail:[ \t]*+data:image/\w++;base64,([A-Za-z0-9+/=]++)")
 _HEX_BLOCK = re.compile(rb"(?:\nW220 [0-9a-fA-F]++\r?+)++")
 _NOT_BASE64 = b"; \t\r\n"
 

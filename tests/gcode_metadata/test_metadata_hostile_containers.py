@@ -20,6 +20,7 @@ SAMPLES = {
     ".gcode.3mf": make.three_mf({1: make.GCODE, 2: make.GCODE}),
     ".ufp": make.ufp(picture=make.png(20, 20)),
     ".gx": make.gx(picture=make.bmp(16, 16), second=make.png(20, 20)),
+    ".g": make.colpic_block([[n, n, 99] for n in range(50)], large=True, line=60) + make.GCODE,
     ".gcode": make.mks_block([[1, 2, 3, 4] * 4] * 16, large=False) + make.qidi_block([[9] * 16] * 16) + make.GCODE,
 }
 

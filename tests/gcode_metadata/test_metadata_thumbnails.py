@@ -93,6 +93,13 @@ def test_creality_counts_bytes(tmp_path: Path) -> None:
     assert names(scanned(tmp_path, content))[1:] == [".thumbs/part-48x48.jpg"]
 
 
+def test_other_spellings(tmp_path: Path) -> None:
+    content = block(picture(40, 30), 40, 30).replace(b"40x30", b"40 30")
+    assert names(scanned(tmp_path, content))[1:] == [".thumbs/part-40x30.png"]
+    url = b"\n;Thumbnail:data:image/png;base64," + base64.b64encode(picture(30, 20)) + b"\n"
+    assert names(scanned(tmp_path, url, "url.gcode"))[1:] == [".thumbs/url-30x20.png"]
+
+
 def test_luban_data_url_and_weedo_hex(tmp_path: Path) -> None:
     url = b"\n;thumbnail: data:image/png;base64," + base64.b64encode(picture(30, 20)) + b"\n"
     assert names(scanned(tmp_path, url, "luban.gcode"))[1:] == [".thumbs/luban-30x20.png"]
@@ -124,6 +131,17 @@ def test_mks(tmp_path: Path, line_end: str) -> None:
     assert scan(tmp_path / "part.gcode").layer_height == 0.2
 
 
+@pytest.mark.parametrize("line", [0, 1015])
+def test_colpic(tmp_path: Path, line: int) -> None:
+    few = [[word & ~0x20 for word in row] for row in ROWS]  # no more colours than there can be
+    content = make.colpic_block(few, large=True, line=line)
+    content += make.colpic_block([[7] * 300 + [9]] * 40, large=False, line=line) + b"\n; layer_height = 0.2\n"
+    found = scanned(tmp_path, content)
+    assert names(found)[1:] == [".thumbs/part-100x100.png", ".thumbs/part-301x40.png"]
+    assert pixel_errors(tmp_path / ".thumbs/part-100x100.png") <= 12
+    assert scan(tmp_path / "part.gcode").layer_height == 0.2
+
+
 def test_qidi(tmp_path: Path) -> None:
     assert names(scanned(tmp_path, make.qidi_block(ROWS)))[1:] == [".thumbs/part-100x100.png"]
     # One bit of green is spent on saying that a colour is repeated.
@@ -138,6 +156,8 @@ def test_qidi(tmp_path: Path) -> None:
         b";simage:" + b"ff" * 40 + b"\rM10086 ;ffff\rM10086 ;\r",  # rows of different lengths
         b";;gimage:" + b"f" * 5000 + b"\r",
         b";simage:f\r",
+        b";gimage:0`00" + b"0" * 50 + b"\r",
+        make.colpic_block([[1, 2, 3]] * 60, large=True).replace(b"\n\n;g", b";g")[:-9],
         b"M4010 X9999 Y9999\nM4010 I0 T99 'f7be3fff'\n",
         b"M4010 X10 Y10\nM4010 I0 T99 'f7be30'\n",
         b"M4010 X10 Y10\nM4010 I0 T99 'f7be3005'\n",

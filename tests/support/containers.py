@@ -92,6 +92,33 @@ def mks_block(rows: Sequence[Sequence[int]], *, large: bool, line_end: str = "\r
     return (line_end.join([first, *(f"M10086 ;{line}" for line in lines[1:]), "M10086 ;"]) + line_end).encode()
 
 
+def colpic_block(rows: Sequence[Sequence[int]], *, large: bool, line: int = 0) -> bytes:
+    """Rows of 16-bit colours in ColPic, on one line (OrcaSlicer) or cut into lines of `line` digits (Elegoo, Cura)."""
+    words = [word for row in rows for word in row]
+    palette = sorted(set(words))
+    assert len(palette) <= 1024
+    codes, bank, rest = bytearray(), 0, list(words)
+    while rest:
+        count = next((index for index, other in enumerate(rest) if other != rest[0]), len(rest))
+        number = palette.index(rest[0])
+        if number // 32 != bank:
+            bank = number // 32
+            codes.append(7 << 5 | bank)
+        count = min(count, 255)
+        codes += bytes((count << 5 | number % 32,)) if count <= 6 else bytes((number % 32, count))
+        del rest[:count]
+    data = struct.pack("<6I8x", 3, len(rows[0]), len(rows), 0x05DDC33C, len(palette) * 2, len(codes))
+    data += b"".join(struct.pack("<H", word) for word in palette) + codes
+    data += bytes(-len(data) % 3)
+    bits = "".join(f"{byte:08b}" for byte in data)
+    digits = "".join(chr(48 + int(bits[start : start + 6], 2)) for start in range(0, len(bits), 6)).replace("\\", "~")
+    mark = ";gimage:" if large else ";simage:"
+    if not line:
+        return f"\n\n{mark}{digits}\n\n".encode()
+    lines = [digits[start : start + line] for start in range(0, len(digits), line)]
+    return ("\r".join([*(f"{mark}{text}" for text in lines[:-1]), f";{mark}{lines[-1]}", ";00000"]) + "\r").encode()
+
+
 def qidi_block(rows: Sequence[Sequence[int]]) -> bytes:
     """Rows of 16-bit colours as QIDI's slicer writes them."""
     lines = [f"M4010 X{len(rows[0])} Y{len(rows)}"]
