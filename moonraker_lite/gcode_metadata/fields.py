@@ -25,6 +25,7 @@ _SWITCHES = {
 _SECONDS = {b"d": 86400, b"h": 3600, b"m": 60, b"s": 1}
 MAX_ITEMS = 256
 """More tools than any printer has: bounds the lists that a file can make us build."""
+TOO_LARGE = 1e12
 MAX_LIST_BYTES = 64 * 1024
 
 
@@ -213,7 +214,8 @@ def _sum_of(value: bytes, factors: dict[bytes, float]) -> float | None:
 
 
 def _finite(digits: bytes) -> float | None:
-    """None for numbers so long that they are not one."""
+    """None for what is too large to be exact, and to be true."""
     if len(digits) > 32:
         return None
-    return float(digits)
+    result = float(digits)
+    return result if abs(result) < TOO_LARGE else None

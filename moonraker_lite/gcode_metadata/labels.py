@@ -87,7 +87,7 @@ def listed(evidence: Evidence) -> list[PrintObject] | None:
 def described(evidence: Evidence) -> list[PrintObject] | None:
     """SuperSlicer's `; object:{"id":...,"boundingbox_center":[x,y,z],"boundingbox_size":[x,y,z]}`, one per line."""
     found = []
-    for value in evidence.all("object"):
+    for value in evidence.all("object")[:MAX_OBJECTS]:
         try:
             item = msgspec.json.decode(value, type=_Described)
         except (msgspec.DecodeError, UnicodeDecodeError):

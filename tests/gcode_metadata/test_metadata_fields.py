@@ -103,6 +103,7 @@ def test_numbers_have_signs() -> None:
     assert fields.numbers(b"280,-280;.5") == [280, -280, 0.5]
     assert fields.positive(b"-0.05") is None
     assert fields.number(b"1" * 40) is None
+    assert fields.number(b"1" * 13) is None
 
 
 def test_percent_of() -> None:
