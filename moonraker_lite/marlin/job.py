@@ -428,7 +428,8 @@ class PrintJob:
     def acknowledged(self, token: Token, replies: tuple[str, ...]) -> None:
         """The firmware has executed a command."""
         if self._streamer.acknowledged(token, replies):
-            self.user_waits(False)
+            if self.held:
+                self.user_waits(False)
             self._wishes.wake.set()
 
     # The task

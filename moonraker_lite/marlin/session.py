@@ -21,6 +21,8 @@ _LOGGER = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 10.0
+# How long M999 may take before the port is opened anew.
+CLEARING = 0.5
 
 STARTUP = "The printer is not ready yet: connecting.\nPlease wait a moment.\n"
 READY = "Printer is ready"
@@ -193,6 +195,7 @@ class Session:
             await self._end_job()
             self._begin_anew()
         if begin is Begin.RESET_BOARD:
+            await self._clear_error()
             await self._line.close()
             if self._reset_board is not None:
                 self._reset_board()
@@ -217,6 +220,13 @@ class Session:
                 # Another board may hang there by now, or the same with another firmware.
                 self._finder.forget()
             raise
+
+    async def _clear_error(self) -> None:
+        """Boards that cannot be reset over the line may have stopped with an error that M999 clears."""
+        if self._line.connected:
+            with suppress(HostError, TimeoutError):
+                async with asyncio.timeout(CLEARING):
+                    await self._line.send("M999")
 
     def _begin_anew(self) -> None:
         """All clients have to initialise again."""
