@@ -474,7 +474,7 @@ class Printer:
             self.objects.follow(self.machine.clock())
             if self.status.ready:
                 self._positions.tick(wanted=self.job.on_card and self.job.printing)
-            if self.status.ready and not self.job.blocked:
+            if self.status.ready and not (self.job.blocked or self.interpreter.blocked):
                 self._ask_temperature()
                 self._ask_questions()
 

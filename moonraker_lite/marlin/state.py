@@ -114,6 +114,8 @@ class Machine:
         if identity != self._identity:
             self._identity = identity
             self.mesh.forget_place()
+        if firmware.can("AUTOREPORT_FANS"):
+            self.fan_speeds.hotends.setdefault(0, (0.0, 0.0))
         for fan in self.settings.fans:
             self.motion.fans.setdefault(fan, 0.0)
         self._set_limits()

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from moonraker_lite.marlin.gcode.exclude import MoveFilter
 from moonraker_lite.marlin.gcode.motion import Motion
+from moonraker_lite.marlin.gcode.slow import SLOW
 from moonraker_lite.marlin.gcode.words import COMING_BACK, Command, parse, squeeze
 from moonraker_lite.marlin.print_stats import PrintStats
 from moonraker_lite.marlin.protocol import LineProtocol, Token
@@ -28,15 +29,6 @@ _GCODE = re.compile(r"G[0-9]").match
 _COMMAND = re.compile(r"(?:N[0-9]+[ \t]*)?([GM])[ \t]*([0-9]+)", re.IGNORECASE).match
 # What has to be read closely before it may be sent: checksums, comments in parentheses.
 _ODD = re.compile(r"[*(]").search
-# These keep the firmware from everything else, some until a human comes. Each is sent when all before it is executed,
-# and nothing is sent behind it: who cancels while the bed heats up does not want the axes homed before heaters go off.
-_SLOW = frozenset(
-    {
-        *("G28", "G29", "G30", "G33", "G34", "G35", "G76", "G425"),
-        *("M0", "M1", "M48", "M109", "M116", "M125", "M190", "M191"),
-        *("M226", "M303", "M600", "M601", "M701", "M702"),
-    }
-)
 _MOVES = ("G1 ", "G0 ")
 # A line of these that is too long must not be left out.
 _ESSENTIAL = frozenset({"G0", "G1", "G2", "G3", "G5", "G92"})
@@ -198,7 +190,7 @@ class Streamer:
             if comment >= 0:
                 text = text[:comment]
             text = text.strip()
-            slow = text[:3] not in _MOVES and command_word(text) in _SLOW
+            slow = text[:3] not in _MOVES and command_word(text) in SLOW
             if slow:
                 self._alone = True
                 if self._in_flight:
@@ -241,7 +233,7 @@ class Streamer:
 
     def announce(self, text: str) -> None:
         """This line will be sent in the place of a special command, as soon as there is room."""
-        self._slow = command_word(text) in _SLOW
+        self._slow = command_word(text) in SLOW
         self._comes_back = command_word(text) in COMING_BACK
         self._alone = self._slow or (self._alone and bool(self._in_flight))
 

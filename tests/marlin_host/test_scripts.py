@@ -287,6 +287,19 @@ async def test_temperatures_are_asked_for_where_they_do_not_come(rig: Rig, monke
     await rig.wait_until(lambda: "M105" in rig.line.sent[mark:])
 
 
+async def test_nothing_is_asked_while_the_firmware_homes(rig: Rig) -> None:
+    client = await rig.ready_client()
+    rig.line.hold = True
+    homing = asyncio.create_task(client.script("G28"))
+    await rig.wait_until(lambda: rig.printer.interpreter.blocked)
+    rig.printer.machine.temperatures_at = -1e9
+    assert rig.line.waiting() == ["G28"]
+    rig.line.hold = False
+    rig.line._run()
+    await homing
+    assert not rig.printer.interpreter.blocked
+
+
 @pytest.mark.parametrize("method", ["gcode/restart", "gcode/firmware_restart"])
 async def test_restart_makes_all_clients_come_back(rig: Rig, method: str) -> None:
     client = await rig.ready_client()

@@ -19,6 +19,7 @@ from moonraker_lite.marlin.gcode.help import command_table
 from moonraker_lite.marlin.gcode.macros import Macro, MacroHost, Macros, Script
 from moonraker_lite.marlin.gcode.motion import AXES
 from moonraker_lite.marlin.gcode.options import Options
+from moonraker_lite.marlin.gcode.slow import SLOW
 from moonraker_lite.marlin.gcode.translate import TRANSLATIONS
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import COMING_BACK, Command, number, parse, squeeze
@@ -90,6 +91,7 @@ class Interpreter:
         self.answer_user: Callable[[str], bool] = lambda command: False
         self._handlers: dict[str, Handler] = {"SET_GCODE_VARIABLE": self.macros.set_variable}
         self._active = 0
+        self._blocking = 0
         # A macro of the file being printed runs; it is to be left.
         self._macro_of_job = False
         self._leave = False
@@ -119,6 +121,11 @@ class Interpreter:
     def active(self) -> bool:
         """A script makes the machine do something just now."""
         return self._active > 0
+
+    @property
+    def blocked(self) -> bool:
+        """A command of a script keeps the firmware from answering questions."""
+        return self._blocking > 0
 
     @property
     def leaving(self) -> bool:
@@ -183,10 +190,12 @@ class Interpreter:
         name = text.split(" ", 1)[0]
         acting = name not in _QUESTIONS
         self._active += acting
+        self._blocking += name in SLOW
         try:
             replies = await self._queue(text, emergency=name in EMERGENCY)
         finally:
             self._active -= acting
+            self._blocking -= name in SLOW
         self._machine.observe_line(text)
         self._read_replies(name, replies)
         return replies
