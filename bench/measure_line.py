@@ -27,7 +27,8 @@ LONG = 40_000
 SHORT = 5_000
 LINE_BYTES = 37
 """Of a move of ours on the wire, about."""
-WIRE_SECONDS = 8.0
+WIRE_SECONDS = 10.0
+SLICES = 5
 WARM_UP_SECONDS = 4.0
 CLIENTS = 50
 HAMMER_SECONDS = 6.0
@@ -49,8 +50,10 @@ def measure_line(report: Report, subject: Subject, rig: Path, rounds: int, *, be
     _measure_rates(report, program, rig, rounds, beside_octoprint)
     for baud in (115200, 250000):
         for kind in ("plain", "advanced"):
-            report.add(f"wire_{baud}_{kind}", OURS, _wire(report, program, rig, baud, kind).wire_share * 100.0)
-        report.add("wire_starved", OURS, float(_wire(report, program, rig, baud, "advanced", moving=True).starved))
+            for run in _wire(report, program, rig, baud, kind):
+                report.add(f"wire_{baud}_{kind}", OURS, run.wire_share * 100.0)
+        for run in _wire(report, program, rig, baud, "advanced", moving=True):
+            report.add("wire_starved", OURS, float(run.starved))
     for kind, options in FAULTS.items():
         _measure_faults(report, program, rig, kind, options, beside_octoprint)
     _measure_hammered(report, program, subject, rig / "hammered", rounds)
@@ -83,10 +86,10 @@ def _add_rate(report: Report, name: str, run: Run, cpu: float) -> None:
     report.add("line_cpu", name, cpu / run.lines * 1e6)
 
 
-def _wire(report: Report, program: Path, rig: Path, baud: int, kind: str, *, moving: bool = False) -> Run:
-    """Print on a wire of that speed, with a firmware that takes 0.2 ms for a command. `moving`: each move takes 5 %
-    longer than its line, so that whoever keeps the planner filled never lets it run empty. Counted from when the line
-    has shown that it is clean."""
+def _wire(report: Report, program: Path, rig: Path, baud: int, kind: str, *, moving: bool = False) -> list[Run]:
+    """Print on a wire of that speed, with a firmware that takes 0.2 ms for a command; several slices of one print, from
+    when the line has shown that it is clean. `moving`: each move takes 5 % longer than its line, so that whoever keeps
+    the planner filled never lets it run empty."""
     path = rig / f"wire{baud}.gcode"
     write_moves(path, int(2 * (WARM_UP_SECONDS + WIRE_SECONDS) * baud / 10 / LINE_BYTES))
     options = ["--baud", str(baud), "--parse", "0.0002"]
@@ -97,11 +100,12 @@ def _wire(report: Report, program: Path, rig: Path, baud: int, kind: str, *, mov
     with printer(program, rig / f"wire{baud}{kind}{moving}", *options) as (firmware, process):
         process.start_print(path)
         time.sleep(WARM_UP_SECONDS)
-        lost = firmware.count().lost_bytes
-        time.sleep(WIRE_SECONDS)
-        run = firmware.count()
-    report.add("wire_lost", OURS, float(lost + run.lost_bytes))
-    return run
+        runs = [firmware.count()]
+        for _ in range(SLICES):
+            time.sleep(WIRE_SECONDS / SLICES)
+            runs.append(firmware.count())
+    report.add("wire_lost", OURS, float(sum(run.lost_bytes for run in runs)))
+    return runs[1:]
 
 
 def _measure_faults(
