@@ -137,9 +137,9 @@ class PrintJob:
         return self._task is not None and asyncio.current_task() is self._task
 
     @property
-    def lines_under_way(self) -> int:
+    def moves_under_way(self) -> int:
         """Lines of the file that were sent and are not acknowledged."""
-        return self._streamer.under_way
+        return self._streamer.moves_under_way
 
     @property
     def on_card(self) -> bool:

@@ -184,7 +184,7 @@ class Printer:
             self._configfile,
             lambda: self._stats,
             self.interpreter,
-            lambda: self.job.lines_under_way,
+            lambda: self.job.moves_under_way,
         )
         self.objects.add("manual_probe", self._probing.status)
         self.objects.add("screws_tilt_adjust", tuning.screws_status, lambda: tuning.has_screws)

@@ -158,9 +158,9 @@ class Streamer:
                 self._filter.reported()
 
     @property
-    def under_way(self) -> int:
-        """Lines of the file that were sent and are not acknowledged."""
-        return len(self._in_flight)
+    def moves_under_way(self) -> int:
+        """Lines of the file that were sent and are not acknowledged; a slow command waits alone, and is no move."""
+        return 0 if self._slow else len(self._in_flight)
 
     @property
     def blocked(self) -> bool:
