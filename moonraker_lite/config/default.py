@@ -29,7 +29,8 @@ DEFAULT_CONFIG_TEXT = """\
 #   virtual: a simulated printer to try things out.
 #   Without this option: klipper if it runs or a printer.cfg exists, else virtual.
 #serial: /dev/serial/by-id/usb-...
-#   For type marlin. Names under /dev/serial/by-id stay the same when devices are plugged in another order.
+#   For type marlin. Names under /dev/serial/by-id stay the same when devices are plugged in another order;
+#   `moonraker-lite ports` lists them. auto: the USB ports are asked which of them is the printer.
 #baud: auto
 #   For type marlin: 115200, 250000, ... or auto.
 #virtual_speed: 1

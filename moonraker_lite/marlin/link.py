@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
@@ -156,10 +157,22 @@ async def _open_port(link: StreamLink, baud: int, reset: Reset) -> None:
         opening.add_done_callback(_close_unwanted)
         raise
     except (OSError, ValueError) as error:
-        raise LinkError(f"Serial port {link.url} at {baud} baud cannot be opened: {error}") from error
+        raise LinkError(f"Serial port {link.url} at {baud} baud cannot be opened: {_why(error)}") from error
     transport, _ = await serial_asyncio.connection_for_serial(asyncio.get_running_loop(), lambda: link, port)
     link.port = port
     link.connection_made(transport)  # usable at once; the transport itself says so in the loop's next turn
+
+
+def _why(error: OSError | ValueError) -> str:
+    """pyserial's reason, and what can be done about the usual ones."""
+    number = getattr(error, "errno", None)
+    if number == errno.EACCES:
+        return f"{error}. Is the user in the group that may use serial ports (often dialout)?"
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return f"{error}. Another program has it."
+    if number == errno.ENOENT:
+        return f"{error}. `moonraker-lite ports` lists those that are there."
+    return str(error)
 
 
 def _close_unwanted(opening: asyncio.Future[Port]) -> None:

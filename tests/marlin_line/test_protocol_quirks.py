@@ -122,6 +122,26 @@ def test_marlin_drops_a_repeated_number_without_a_word() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+def test_a_reset_without_a_word_of_a_firmware_that_proves_nothing() -> None:
+    """It answers M105 by a bare `ok`, so nothing is ever certain; even so it does not get the print from line 1 again."""
+    talk = Dialogue()
+    talk.open()
+    talk.says("ok", "ok")
+    talk.wait(1.0)
+    assert talk.protocol.ready
+    for index in range(100):
+        talk.send(f"G1 X{index}")
+        talk.says("ok")
+    talk.wire()
+    talk.send("G1 X100")
+    for _ in range(3):
+        talk.wire()
+        talk.says("Error:Line Number is not Last Line Number+1, Last Line: 0", "Resend: 1", "ok")
+        talk.wait(2.0)
+    assert len(talk.resets) == 1
+    assert not [command for command in talk.commands() if command.startswith("G1")]
+
+
 def test_room_for_an_emergency_is_left() -> None:
     """Without emergency parser M112 is only seen when it is taken into the queue: one slot stays free."""
     talk = Dialogue.running(advanced=True)

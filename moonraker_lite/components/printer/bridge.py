@@ -143,7 +143,8 @@ class PrinterBridge(Component, section="printer", name="printer_bridge"):
             await self._retire(running)
         if kind == "marlin" and not self._settings.serial:
             self._facts.warn(
-                "[printer] type: marlin needs the option serial, such as /dev/serial/by-id/usb-...", WARNING
+                "[printer] type: marlin needs the option serial, such as /dev/serial/by-id/usb-..., or auto",
+                WARNING,
             )
             return
         if not command:
