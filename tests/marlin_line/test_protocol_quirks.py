@@ -123,7 +123,7 @@ def test_marlin_drops_a_repeated_number_without_a_word() -> None:
 
 
 def test_a_reset_without_a_word_of_a_firmware_that_proves_nothing() -> None:
-    """It answers M105 by a bare `ok`, so nothing is ever certain; even so it does not get the print from line 1 again."""
+    """It answers M105 by a bare `ok`, so nothing is certain; even so it does not get the print from line 1 again."""
     talk = Dialogue()
     talk.open()
     talk.says("ok", "ok")
