@@ -169,6 +169,12 @@ class Rig:
         Raises:
             RuntimeError: the server did not get ready.
         """
+        if any("moonraker_lite" in part for part in server):
+            # What it adds is announced by itself, later.
+            config = self.data / "config/moonraker.conf"
+            config.write_text(
+                config.read_text().replace("[file_manager]", "[file_manager]\nenable_move_analysis: False")
+            )
         subprocess.run([self.folder / "start.sh"], check=True, timeout=START_SECONDS)
         with log.open("wb") as output:
             process = subprocess.Popen([*server, "-d", str(self.data)], cwd=PROJECT, stdout=output, stderr=output)

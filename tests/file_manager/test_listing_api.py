@@ -147,13 +147,33 @@ async def test_metadata(rig: Rig) -> None:
     assert found["slicer"] == "PrusaSlicer"
     assert (found["print_start_time"], found["job_id"]) == (None, None)
     assert await rig.call("server.files.thumbnails", filename="sub/a.gcode") == []
-    for name in ("", "nosuch.gcode", "/sub/a.gcode", "gcodes/sub/a.gcode", "UPPER.GCODE", "empty.gcode", "../config/x"):
+    rig.put(rig.gcodes("top.gcode"))
+    rig.gcodes("alias").symlink_to(rig.gcodes("sub"))
+    await until_known(rig, "top.gcode")
+    for name in (
+        "",
+        "/top.gcode",
+        "alias/a.gcode",
+        "nosuch.gcode",
+        "/sub/a.gcode",
+        "gcodes/sub/a.gcode",
+        "UPPER.GCODE",
+        "empty.gcode",
+        "../config/x",
+    ):
         assert (await rig.refused("server.files.metadata", filename=name)) == (
             404,
             f"Metadata not available for <{name}>",
         )
         assert await rig.call("server.files.thumbnails", filename=name) == []
     assert (await rig.refused("server.files.metadata"))[0] == 400
+
+
+async def until_known(rig: Rig, path: str) -> None:
+    async with asyncio.timeout(30):
+        while path not in rig.library.book:
+            await asyncio.sleep(0.01)
+    await rig.library.settle()
 
 
 async def test_metascan(rig: Rig) -> None:

@@ -189,10 +189,11 @@ class Library:
         return asyncio.get_running_loop().time()
 
     def _report(self, observations: list[Observation]) -> None:
+        now = self._now()
         for seen in observations:
             self._keep_metadata(seen)
             if seen.event is not Event.FILE_TOUCHED and self._is_told_of(seen.place):
-                self.reducer.observe(seen, self._now())
+                self.reducer.observe(seen, now)
         self.flush()
 
     def _is_told_of(self, place: Place) -> bool:

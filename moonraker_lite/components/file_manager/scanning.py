@@ -230,9 +230,16 @@ class Scanning:
     # -- how much is known -----------------------------------------------------------------------------------------
 
     def state(self, place: Place) -> tuple[MetadataState, str] | None:
-        """How much is known of a file, and of one that cannot be scanned why; None where there is nothing to know."""
+        """How much is known of a file, and of one that cannot be scanned why; None where there is nothing to know, as
+        with paths that files.list does not give."""
         path, entry = place.path, self._library.index.entry(place)
-        if entry is None or not is_scanned(path) or entry.size == 0 or entry.reserved:
+        if (
+            entry is None
+            or self._library.canonical(place) != place
+            or not is_scanned(path)
+            or entry.size == 0
+            or entry.reserved
+        ):
             return None
         record, failed = self._library.book.get(path), self._failed.get(path)
         if failed is not None and failed.is_of(entry):
