@@ -76,10 +76,15 @@ class StoredSettings:
             return  # Marlin 1 says by that that it does not count in volumes; the diameter stands above
         key = key_of(setting.command, setting.values)
         values = self.values.setdefault(key, {})
-        changed = [word for word, value in setting.values.items() if values.get(word) != value]
-        if changed:
-            values.update(setting.values)
-            self._changed.update((key, word) for word in changed)
+        for word, value in setting.values.items():
+            before = values.get(word)
+            if before == value:
+                continue
+            if before is None:
+                self._stored.setdefault(key, {})[word] = value  # not new, only not known until now
+            else:
+                self._changed.add((key, word))
+            values[word] = value
             self.version += 1
 
     def change(self, command: str, words: Mapping[str, float | None], *, lasting: bool = True) -> None:

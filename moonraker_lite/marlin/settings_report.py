@@ -57,6 +57,8 @@ _RANGES = re.compile(rf"\b([XYZ])\s*({_NUMBER}):({_NUMBER})", re.ASCII)
 _ADVANCE = re.compile(rf"Advance K\s*[=:]\s*({_NUMBER})\s*$", re.ASCII)
 _COLD = re.compile(rf"Cold extrudes are (?:en|dis)abled \(min temp ({_NUMBER})\s*°?C?\)", re.ASCII)
 _RUNOUT = re.compile(r"^(?:echo:)?\s*Filament runout\s*(?:sensor)?\s*:?\s*(ON|OFF)\b", re.ASCII | re.IGNORECASE)
+_DRIVER = re.compile(r"^(?:echo:)?\s*([XYZE])0? (?:axis )?driver current: (\d{1,6})$", re.ASCII)
+_DRIVER_AXES = re.compile(r"^\s+[XYZE]\d?(?:\s+[XYZE]\d?)*\s*$", re.ASCII)
 _GAIN = re.compile(
     rf"^(?:echo:)?\s*#define\s+DEFAULT_(bed)?K([pid])\s+({_NUMBER})\s*$|^\s*K([pid]):\s*({_NUMBER})\s*$",
     re.ASCII | re.IGNORECASE,
@@ -125,6 +127,30 @@ def parse_runout_switch(line: str) -> bool | None:
     """M412: `echo:Filament runout ON ; Host handling OFF`."""
     match = _RUNOUT.match(line.strip())
     return match.group(1).upper() == "ON" if match is not None else None
+
+
+class DriverTable:
+    """M122's table, of which the currents are taken: a header with the axes, `Set current` and a value for each."""
+
+    def __init__(self) -> None:
+        self._axes: list[str] = []
+
+    def read(self, line: str) -> Setting | None:
+        """Return M906 with the currents in mA when the line tells them; also of M906's own `X driver current: 800`."""
+        if match := _DRIVER.match(line.strip()):
+            return Setting("M906", {match[1]: number_of(match[2])})
+        if _DRIVER_AXES.match(line):
+            self._axes = line.split()
+            return None
+        name, _, rest = line.partition("\t")
+        if name != "Set current" or not self._axes:
+            return None
+        cells = rest.split()
+        if len(cells) != len(self._axes) or not all(cell.isascii() and cell.isdigit() for cell in cells):
+            return None
+        # Second motors of an axis (X2, Z2) have the current of the first in Klipper's view.
+        pairs = zip(self._axes, cells, strict=True)
+        return Setting("M906", {axis[0]: float(cell[:6]) for axis, cell in pairs if axis[1:] in ("", "0")})
 
 
 def parse_autotune(line: str) -> tuple[str, str, float] | None:

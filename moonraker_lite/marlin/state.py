@@ -24,6 +24,7 @@ from moonraker_lite.marlin.replies import parse_endstops, parse_fan_report, pars
 from moonraker_lite.marlin.sensors import FanSpeeds, FilamentSensors, Probe
 from moonraker_lite.marlin.settings import Limits, PrinterSettings, corner_velocity, limits_of
 from moonraker_lite.marlin.settings_report import (
+    DriverTable,
     Setting,
     parse_fan,
     parse_feedrate,
@@ -59,6 +60,7 @@ class Machine:
         self.filament = FilamentSensors()
         self.probe = Probe()
         self.fan_speeds = FanSpeeds()
+        self._drivers = DriverTable()
         # By Klipper's names: `open` or `TRIGGERED`.
         self.endstops: dict[str, str] = {}
         # The switches that M119 has named, as the firmware spells them.
@@ -244,6 +246,8 @@ class Machine:
                 self.firmware.settings.change("M851", setting.values)
         elif "Settings Stored" in line:
             self.all_stored()
+        elif (currents := self._drivers.read(line)) is not None:
+            self.firmware.settings.read(currents)
         elif "Mesh saved in slot" in line:
             self._stored_mesh = self.mesh.points
         elif "EEPROM disabled" in line:

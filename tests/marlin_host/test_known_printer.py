@@ -287,6 +287,23 @@ def test_probe_fans_drivers_and_shaper() -> None:
     assert objects.snapshot("nosuch") is objects.snapshot("fan_generic fan9") is objects.snapshot("tmc2209 x") is None
 
 
+def test_currents_of_the_drivers() -> None:
+    machine = known("creality")
+    tell(machine, "X driver current: 580", "Y driver current: 600")
+    assert machine.firmware.report("M906", "X") == 580.0
+    table = (
+        "\t\tX\tY\tZ\tZ2\tE",
+        "Enabled\t\tfalse\tfalse\tfalse\tfalse\tfalse",
+        "Set current\t580\t600\t800\t810\t650",
+    )
+    tell(machine, *table, "Set current\t1\t2", "RMS current\t571\t581\t795\t795\t643")
+    assert machine.firmware.reports["M906"] == {"X": 580.0, "Y": 600.0, "Z": 800.0, "E": 650.0}
+    driver = DeviceObjects(machine).snapshot("tmc2209 stepper_z")
+    assert driver is not None
+    assert driver["run_current"] == 0.8
+    assert not machine.save_pending, "it was not known before, but not changed either"
+
+
 def test_another_printer_on_the_same_port() -> None:
     machine = known("prusa_mk3")
     machine.begin_session()
