@@ -48,6 +48,12 @@ def test_each_kind_of_label(start: str, stop: str, name: str) -> None:
     assert currents("; layer 1", start, ";TYPE:Perimeter", stop) == [None, name, name, None]
 
 
+def test_the_end_of_a_file_belongs_to_no_object() -> None:
+    lines = [";MESH:a.stl", ";TIME_ELAPSED:12.3", ";LAYER:1", ";MESH:NONMESH", ";MESH:a.stl", ";TIME_ELAPSED:24.6"]
+    assert currents(*lines) == ["A_STL", None, None, None, "A_STL", None]
+    assert currents("; printing object a", ";TIME_ELAPSED:12.3") == ["A", "A"]
+
+
 def test_m486_names_come_in_the_head_and_are_made_unlike() -> None:
     lines = ["M486 S0", "M486 AShape-Box", "M486 S-1", 'M486 S1 A"Shape-Box"', "M486 S-1", "M486 S0", "M486 S1"]
     assert currents(*lines) == ["OBJECT_0", "SHAPE_BOX", None, "SHAPE_BOX_1", None, "SHAPE_BOX", "SHAPE_BOX_1"]

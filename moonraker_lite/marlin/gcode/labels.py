@@ -2,7 +2,7 @@
 
     ; printing object cube.stl id:0 copy 1          ; stop printing object cube.stl id:0 copy 1     (Prusa, Orca)
     ; start printing object, unique label id: 187   ; stop printing object, unique label id: 187    (Bambu)
-    ;MESH:cube.stl                                  ;MESH:NONMESH                                   (Cura)
+    ;MESH:cube.stl                                  ;MESH:NONMESH, ;TIME_ELAPSED:...                (Cura)
     ;PRINTING: cube.stl                             ;PRINTING: NON-OBJECT                           (ideaMaker)
     M486 S0, M486 Acube.stl                         M486 S-1                                        (Prusa, RRF)
 
@@ -22,8 +22,10 @@ _PRINTING = re.compile(r";\s*PRINTING:(.*)")
 _STOP = re.compile(r";\s*stop printing object\b")
 _LABEL_ID = re.compile(r";\s*start printing object, unique label id:\s*(\d+)")
 _NAME = re.compile(r";\s*printing object\s+(.*)")
+# Cura ends no object but by the next one. Behind its last layer there would be the end of the file.
+_LAYER_DONE = ";TIME_ELAPSED:"
 # The cheap question that is asked of every comment.
-_LABEL = re.compile(r"printing object|MESH:|PRINTING:").search
+_LABEL = re.compile(r"printing object|MESH:|PRINTING:|^;TIME_ELAPSED:").search
 _NOT_OF_A_NAME = re.compile(r"\W+")
 _OUTSIDE = frozenset({"NONMESH", "NON-OBJECT"})
 _M486 = re.compile(r"([TSPUC])\s*(-?\d*)|A(.*)", re.IGNORECASE | re.DOTALL)
@@ -55,6 +57,8 @@ def read_label(comment: str) -> tuple[Kind, str | None] | None:
         return Kind.IDS, f"object {match[1]}"
     if _STOP.match(comment):
         return (Kind.IDS if "unique label id" in comment else Kind.NAMES), None
+    if comment.startswith(_LAYER_DONE):
+        return Kind.MESH, None
     for kind, pattern in ((Kind.MESH, _MESH), (Kind.PRINTING, _PRINTING)):
         if match := pattern.match(comment):
             name = match[1].strip()
