@@ -70,7 +70,8 @@ class Console:
         if action.name == "prompt_begin":
             self._button = 0
         elif action.name in ("prompt_button", "prompt_choice"):
-            tail = f"{tail}|M876 S{self._button}"
+            # A bar parts the label from the command.
+            tail = f"{tail.replace('|', '/')}|M876 S{self._button}"
             self._button += 1
             return f"// action:prompt_button {tail}"
         return f"// action:{action.name} {tail}".rstrip()

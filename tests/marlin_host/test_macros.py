@@ -467,3 +467,12 @@ async def test_a_text_keeps_its_case_under_another_name(make_rig: MakeRig) -> No
     rig, client = await ready(make_rig, config)
     await client.script("M117 Hello World")
     assert rig.line.sent[-1] == "M117 <Hello World>"
+
+
+async def test_a_delayed_script_that_calls_itself_up_again(make_rig: MakeRig) -> None:
+    config = (
+        "[delayed_gcode LOOP]\ninitial_duration: 0.01\ngcode:\n  UPDATE_DELAYED_GCODE ID=LOOP DURATION=0.01\n  M105\n"
+    )
+    rig, client = await ready(make_rig, config)
+    await rig.wait_until(lambda: rig.line.sent.count("M105") >= 4)
+    await client.script("UPDATE_DELAYED_GCODE ID=LOOP DURATION=0")

@@ -201,7 +201,7 @@ async def test_a_script_goes_on_when_its_sender_is_gone(rig: Rig) -> None:
 
 async def test_host_prompts_become_klippers(rig: Rig) -> None:
     client = await rig.ready_client()
-    for line in ("prompt_begin Nozzle Parked", "prompt_button Continue", "prompt_button Stop", "prompt_show"):
+    for line in ("prompt_begin Nozzle Parked", "prompt_button Continue", "prompt_button Stop|it", "prompt_show"):
         rig.line.say(f"//action:{line}")
     rig.line.say("//action:prompt_end")
     rig.line.say("//action:notification Heating")
@@ -209,7 +209,7 @@ async def test_host_prompts_become_klippers(rig: Rig) -> None:
     assert client.output == [
         "// action:prompt_begin Nozzle Parked",
         "// action:prompt_button Continue|M876 S0",
-        "// action:prompt_button Stop|M876 S1",
+        "// action:prompt_button Stop/it|M876 S1",
         "// action:prompt_show",
         "// action:prompt_end",
         "// action:notification Heating",

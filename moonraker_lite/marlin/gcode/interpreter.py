@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin.console import Console, complaint
-from moonraker_lite.marlin.gcode.help import command_table
+from moonraker_lite.marlin.gcode.help import HELP, command_table
 from moonraker_lite.marlin.gcode.macros import Macro, MacroHost, Macros, Script
 from moonraker_lite.marlin.gcode.motion import AXES
 from moonraker_lite.marlin.gcode.options import Options
@@ -101,7 +101,7 @@ class Interpreter:
 
     def exists(self, name: str) -> bool:
         """Whether the host has a command of this name, macros aside."""
-        return name in self._handlers or name in TRANSLATIONS
+        return name in self._handlers or name in TRANSLATIONS or name in HELP
 
     def names(self) -> frozenset[str]:
         """Return the names of all commands that are carried out or translated here, macros aside."""

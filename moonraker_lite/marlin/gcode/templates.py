@@ -23,6 +23,8 @@ MAX_TEXT = 128 * 1024
 MAX_STEPS = 200_000
 """Rounds of loops and calls of template macros in one rendering."""
 MAX_SECONDS = 2.0
+BREATH = 0.004
+"""Seconds of work after which a rendering lets others go on."""
 MAX_DIGITS = 4096  # bits of a whole number
 MAX_ARGUMENT = 100_000  # of a filter or a method: widths, counts, precisions
 _SHORT_ARGUMENT = 1000
@@ -53,6 +55,7 @@ class _Budget(threading.local):
     def __init__(self) -> None:
         self.steps = 0
         self.deadline = 0.0
+        self.breath = 0.0
 
 
 class Template:
@@ -106,8 +109,10 @@ class MacroEnvironment(ImmutableSandboxedEnvironment):
 
     def begin(self) -> None:
         """A rendering begins in this thread."""
+        now = time.monotonic()
         self._budget.steps = MAX_STEPS
-        self._budget.deadline = time.monotonic() + MAX_SECONDS
+        self._budget.deadline = now + MAX_SECONDS
+        self._budget.breath = now + BREATH
 
     def tick(self) -> str:
         """Called by every round of a loop and every call of a template macro."""
@@ -115,8 +120,13 @@ class MacroEnvironment(ImmutableSandboxedEnvironment):
         budget.steps -= 1
         if budget.steps < 0:
             raise TooExpensive(f"the macro makes more than {MAX_STEPS} rounds of loops")
-        if time.monotonic() > budget.deadline:
+        now = time.monotonic()
+        if now > budget.deadline:
             raise TooExpensive(f"the macro has been at work for {MAX_SECONDS:g} s")
+        if now > budget.breath:
+            # Python would let the thread that feeds the printer wait for 5 ms each time it has something to do.
+            time.sleep(BREATH / 4)
+            budget.breath = time.monotonic() + BREATH
         return ""
 
     def join_texts(self, *items: Any) -> str:
