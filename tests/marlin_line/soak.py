@@ -66,6 +66,7 @@ class Round:
             double_ok=rng.choice((0.0, 0.01)),
             corrupt_reply=rng.choice((0.0, 0.002)),
             noise=rng.choice((0.0, 0.01)),
+            noise_in=rng.choice((0.0, 0.0, 0.005)),
             delay=rng.choice((0.0, 0.001)),
         )
         self._pause = rng.choice((0.0, 0.0, 0.02, 0.3))

@@ -76,6 +76,7 @@ WIRES = st.sampled_from([(whole, None), (whole, 4), (single, None), (single, 4),
     double_ok=st.floats(0.0, 0.01),
     corrupt_reply=st.floats(0.0, 0.01),
     noise=st.floats(0.0, 0.02),
+    noise_in=st.floats(0.0, 0.01),
     late=st.floats(0.0, 0.002),
     delay=st.sampled_from([0.0001, 0.001, 0.008]),
     rate=st.sampled_from([0.0, 11520.0, 25000.0]),
@@ -92,6 +93,7 @@ def test_nothing_is_lost_repeated_or_reordered(
     double_ok: float,
     corrupt_reply: float,
     noise: float,
+    noise_in: float,
     late: float,
     delay: float,
     rate: float,
@@ -105,6 +107,7 @@ def test_nothing_is_lost_repeated_or_reordered(
         double_ok=double_ok,
         corrupt_reply=corrupt_reply,
         noise=noise,
+        noise_in=noise_in,
         delay=late,
     )
     chunker, window = wire

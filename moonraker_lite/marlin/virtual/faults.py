@@ -7,9 +7,10 @@ import re
 
 import msgspec
 
-_RATES = frozenset(("corrupt", "drop", "lose_ok", "double_ok", "corrupt_reply", "noise", "delay", "reset"))
+_RATES = frozenset(("corrupt", "drop", "lose_ok", "double_ok", "corrupt_reply", "noise", "noise_in", "delay", "reset"))
 _COUNTS = frozenset(("seed", "reset_at", "runaway_at", "kill_at"))
 _FLAGS = frozenset(("overrun",))
+_NOISE = bytes((*range(0x01, 0x0A), *range(0x0E, 0x20), *range(0x7F, 0x100)))
 _EMERGENCY = re.compile(rb" *(?:N[-0-9 ]*)?M ?(?:108|112|410|524|876)(?![0-9])").match
 
 
@@ -27,6 +28,8 @@ class FaultPlan(msgspec.Struct, frozen=True):
     """One byte of a reply line is changed."""
     noise: float = 0.0
     """A burst of random bytes before a reply line."""
+    noise_in: float = 0.0
+    """A burst of high and control bytes before a received line, in half of the cases with a newline behind it."""
     delay: float = 0.0
     """Replies are held back for up to a fifth of a second."""
     reset: float = 0.0
@@ -68,7 +71,7 @@ class Faults:
     def __init__(self, plan: FaultPlan) -> None:
         self.plan = plan
         self.random = random.Random(plan.seed)  # noqa: S311 - repeatable faults, no secrets
-        self.damages_input = bool(plan.corrupt or plan.drop)
+        self.damages_input = bool(plan.corrupt or plan.drop or plan.noise_in)
         self.damages_output = bool(plan.lose_ok or plan.double_ok or plan.corrupt_reply or plan.noise or plan.delay)
 
     def incoming(self, data: bytes) -> bytes:
@@ -78,6 +81,8 @@ class Faults:
         return b"".join(self._damage(piece) for piece in data.splitlines(keepends=True))
 
     def _damage(self, line: bytes) -> bytes:
+        if self.plan.noise_in and self.random.random() < self.plan.noise_in:
+            return self._burst() + line
         # One damage per line: an 8-bit XOR lets one in 256 of the lines with two pass, whatever a host does.
         if self.random.random() < self.plan.corrupt:
             return change_byte(line, self.random)
@@ -85,6 +90,11 @@ class Faults:
             at = self.random.randrange(len(line))
             return line[:at] + line[at + 1 :]
         return line
+
+    def _burst(self) -> bytes:
+        """No letters: what happens to be a command without number is executed, whatever a host does."""
+        burst = bytes(self.random.choice(_NOISE) for _ in range(self.random.randint(1, 12)))
+        return burst + (b"\n" if self.random.random() < 0.5 else b"")
 
     def outgoing(self, line: bytes) -> bytes:
         """One reply line with its newline, as it arrives at the host: perhaps none, perhaps two."""
