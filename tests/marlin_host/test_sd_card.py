@@ -60,7 +60,7 @@ async def test_what_is_on_the_card(make_rig: MakeRig, board: VirtualPrinter) -> 
     put(board, "B.GCO")
     files = (await client.result("sdcard/list"))["files"]
     assert [(file["path"], file["name"], file["size"]) for file in files] == [
-        ("ALONGN~1.GCO", "a long name.gcode", 4),
+        ("ALONG~10.GCO", "a long name.gcode", 4),
         ("B.GCO", "B.GCO", 0),
     ]
     assert "sdcard" in (await client.result("objects/list"))["objects"]

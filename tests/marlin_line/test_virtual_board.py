@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from moonraker_lite.marlin.identity import parse_m115
@@ -9,6 +11,7 @@ from moonraker_lite.marlin.replies import parse_position
 from moonraker_lite.marlin.settings_report import parse_setting
 from moonraker_lite.marlin.temperature_report import parse_temperatures
 from moonraker_lite.marlin.virtual.board import Board
+from moonraker_lite.marlin.virtual.card import Card
 from moonraker_lite.marlin.virtual.commands import HANDLERS
 from moonraker_lite.marlin.virtual.faults import FaultPlan, Faults
 from moonraker_lite.marlin.virtual.receiver import Receiver
@@ -20,9 +23,17 @@ RUN_TOGETHER = b"N10 G4 P1*93"
 class Bench:
     """A board with a clock."""
 
-    def __init__(self, faults: str = "", *, speed: float = 0.0, advanced: bool = True, emergency: bool = True) -> None:
+    def __init__(
+        self,
+        faults: str = "",
+        *,
+        speed: float = 0.0,
+        advanced: bool = True,
+        emergency: bool = True,
+        card: Card | None = None,
+    ) -> None:
         plan = Faults(FaultPlan.parse(faults))
-        self.board = Board(HANDLERS, plan, speed=speed, advanced_ok=advanced, emergency_parser=emergency)
+        self.board = Board(HANDLERS, plan, speed=speed, advanced_ok=advanced, emergency_parser=emergency, card=card)
         self.now = 1000.0
         self.board.power_on(self.now)
         self.banner = self.wait(1.0)
@@ -114,6 +125,58 @@ def test_information_commands_as_recorded() -> None:
             expected = ["echo: M73 Progress: 0%; Time left: 0m;", "ok P15 B3"]
         assert [blurred(line) for line in bench.send(command)] == expected, command
     assert compared > 30
+
+
+def _nameless(line: str) -> str:
+    """The number of a short name comes from a sum over the long one, and lines that were refused are counted."""
+    return re.sub(r"~\d+", "~#", blurred(line))
+
+
+@needs_transcripts
+def test_the_card_is_listed_and_written_as_recorded() -> None:
+    bench = Bench(speed=1.0, card=Card())
+    dialogue = exchanges("10_sd.txt")
+    begin = next(index for index, exchange in enumerate(dialogue) if exchange.sent == b"M21")
+    compared = 0
+    for exchange in dialogue[begin:]:
+        if exchange.sent == b"M27 S2":
+            break
+        if exchange.sent.startswith(b"M33"):
+            continue
+        compared += 1
+        expected = [_nameless(line) for line in exchange.replies]
+        assert [_nameless(line) for line in bench.send(exchange.sent)] == expected, exchange.sent
+    assert compared > 90
+
+
+@needs_transcripts
+def test_what_is_not_on_the_card_as_recorded() -> None:
+    card = Card()
+    for name in (b"long.gco", b"short.gco"):
+        card.create(name).data = b"G4 S1\nM118 E1 hi\n\n"
+    bench = Bench(card=card)
+    dialogue = exchanges("10b_sd_abort_errors.txt")
+    asked = {"M23 nope.gco", "M30 long.gco", "M30 nope.gco", "M22", "M20", "M23 short.gco", "M27", "M21"}
+    begin = next(index for index, exchange in enumerate(dialogue) if exchange.sent == b"M23 nope.gco")
+    for exchange in dialogue[begin:]:
+        command = exchange.sent.decode()
+        if command.startswith("M928"):
+            break
+        if command not in asked:
+            continue
+        expected = [line for line in exchange.replies if "Now fresh" not in line]
+        assert [line for line in bench.send(command) if "Now fresh" not in line] == expected, command
+
+
+def test_the_answer_of_an_abort_goes_with_the_queue() -> None:
+    card = Card()
+    card.create(b"a.gco").data = b"G28\n" + b"G1 X100 F6000\nG1 X0\n" * 30
+    bench = Bench(speed=1.0, card=card)
+    bench.send("M23 a.gco", "M24")
+    bench.wait(30.0)
+    assert not [line for line in bench.send("M524") + bench.wait(10.0) if line.startswith("ok")]
+    assert bench.send("M27") == ["Not SD printing", "ok P15 B3"]
+    assert bench.send("M524") == ["ok P15 B3"]
 
 
 @needs_transcripts

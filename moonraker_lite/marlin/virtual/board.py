@@ -336,7 +336,7 @@ class Board:
     def _start(self, command: Command, now: float) -> None:
         text = command.text
         if self.card is not None and self.card.writing is not None and text[:3] != b"M29":
-            self.card.writing.data += text + b"\n"
+            self.card.writing.data += text + b"\r\n"
             self._done(command, now)
             return
         beginning = text[:3]

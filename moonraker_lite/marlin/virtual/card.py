@@ -65,8 +65,8 @@ class Card:
         clean, tail = _BAD.sub(b"", stem), _BAD.sub(b"", extension)[:3]
         if clean == stem and len(stem) <= 8 and len(extension) <= 3:
             return b"%b.%b" % (clean, tail) if tail else clean
-        number = 1
-        while (short := b"%b~%d.%b" % (clean[:6], number, tail)) in self.files:
+        number = 10
+        while (short := b"%b~%d.%b" % (clean[:5], number, tail)) in self.files:
             number += 1
         return short
 

@@ -62,6 +62,9 @@ def start_print(board: Board, rest: bytes) -> Run:
     card = _card(board)
     card.printing = card.selected is not None
     board.say(b"//action:resume\n")
+    if card.printing:
+        for prompt in (b"end", b"begin Resuming SD", b"button Dismiss", b"show"):
+            board.say(b"//action:prompt_%b\n" % prompt)
     return None
 
 
