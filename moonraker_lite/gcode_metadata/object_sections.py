@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import BinaryIO, NamedTuple
+
+import msgspec
 
 from moonraker_lite.gcode_metadata.object_labels import STYLES, Mark, Names, Style
 from moonraker_lite.gcode_metadata.outline import Outline, arc_extremes
@@ -20,8 +23,15 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DEFINITION = re.compile(rb"^[ \t]*EXCLUDE_OBJECT_(?:DEFINE|START)\b", re.MULTILINE | re.IGNORECASE)
 _COMMAND = re.compile(rb"^[ \t]*[A-Za-z_]", re.MULTILINE)
 _WORD = re.compile(rb"([XYEIJ])[ \t]*([-+]?(?:\d+\.?\d*|\.\d+))")
-# Moves; commands that say what the numbers of moves mean; labels.
-_LINES = rb"^(?:[ \t]*[Gg]0*([0-3])(?![\d.])([^;\n(]*)|[ \t]*([Gg]9[012]|[Mm]8[23])(?![\d.])([^;\n]*)|(%b))"
+# Several plain printing lines, which is what most of a print is; other moves; commands that say what the numbers of
+# moves mean; labels.
+_PLAIN = rb"-?[\d.]{1,12}+"
+_RATE = rb"(?: F[\d.]++)?+"
+_RUN = rb"(?:G1%b X%b Y%b E[\d.]{1,12}+%b\r?+\n){3,}+" % (_RATE, _PLAIN, _PLAIN, _RATE)
+_LINES = rb"^(?:(%b)|[ \t]*[Gg]0*([0-3])(?![\d.])([^;\n(]*)|[ \t]*([Gg]9[012]|[Mm]8[23])(?![\d.])([^;\n]*)|(%b))"
+_FEED_RATE = re.compile(rb" F[\d.]++")
+_SEPARATE = bytes.maketrans(b"YE", b",,")
+_FLOATS = msgspec.json.Decoder(list[float])
 
 Progress = Callable[[int], None]
 """Told how many bytes of a look are done."""
@@ -77,7 +87,7 @@ class _Measurement:
 
     def __init__(self, style: Style) -> None:
         self._style = style
-        self._pattern = re.compile(_LINES % style.lines, re.MULTILINE)
+        self._pattern = re.compile(_LINES % (_RUN, style.lines), re.MULTILINE)
         self._sections = _Sections(style)
         self._moves = _Moves()
         self._outlines: dict[str, Outline] = {}
@@ -106,8 +116,11 @@ class _Measurement:
     def _read(self, offset: int, block: bytes) -> None:
         moves = self._moves
         for line in self._pattern.finditer(block):
-            move, words, mode, rest, label = line.groups()
-            if move is not None:
+            run, move, words, mode, rest, label = line.groups()
+            if run is not None:
+                if moves.run(run, self._outline):
+                    self._close_at = offset + line.end() - 1
+            elif move is not None:
                 if moves.move(move, words, self._outline):
                     self._close_at = offset + line.end()
             elif mode is not None:
@@ -274,6 +287,27 @@ class _Moves:
             outline.add(x, y)
         return True
 
+    def run(self, lines: bytes, outline: Outline | None) -> bool:
+        """Take lines of the form `G1 X1 Y-.2 E.3 F9`, as `move`, but many at a time."""
+        numbers = _numbers(lines)
+        xs, ys, es = numbers[0::3], numbers[1::3], numbers[2::3]
+        if not numbers or not self._absolute or not self._all_feed(es):
+            printed = [self.move(b"1", line[2:], outline) for line in lines.splitlines()]
+            return any(printed)
+        self._e = es[-1]
+        if outline is not None:
+            if self._inside and self._x is not None and self._y is not None:
+                outline.add(self._x, self._y)
+            outline.add_many(xs, ys)
+        self._inside = True
+        self._x, self._y = xs[-1], ys[-1]
+        return True
+
+    def _all_feed(self, es: list[float]) -> bool:
+        if self._absolute_e:
+            return all(before < after for before, after in pairwise([self._e, *es]))
+        return min(es, default=0.0) > 0
+
     def mode(self, command: bytes, words: bytes) -> None:
         """Take G90, G91, G92, M82 or M83. As in Klipper, G90 and G91 say nothing about the filament."""
         name = command.upper()
@@ -289,6 +323,21 @@ class _Moves:
             self._absolute = name == b"G90"
         else:
             self._absolute_e = name == b"M82"
+
+
+def _numbers(lines: bytes) -> list[float]:
+    """The numbers of a run, decoded as JSON: `[1,-0.2,0.3,...`. None where they are written in another way (`1.`)."""
+    plain = _FEED_RATE.sub(b"", lines) if b"F" in lines else lines
+    plain = plain.replace(b"\r", b"")
+    plain = plain.replace(b"G1 X", b",").replace(b" ", b"").replace(b"\n", b"").translate(_SEPARATE)
+    if b",." in plain:
+        plain = plain.replace(b",.", b",0.")
+    if b"-." in plain:
+        plain = plain.replace(b"-.", b"-0.")
+    try:
+        return _FLOATS.decode(b"[%b]" % plain[1:])
+    except msgspec.DecodeError:
+        return []
 
 
 def _blocks(source: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:

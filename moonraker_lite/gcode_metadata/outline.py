@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 Point = tuple[float, float]
@@ -32,6 +33,11 @@ class Outline:
         self._pending.add((round(x, 3), round(y, 3)))
         if len(self._pending) > PENDING:
             self._merge()
+
+    def add_many(self, xs: Sequence[float], ys: Sequence[float]) -> None:
+        left, bottom, right, top = self._left, self._bottom, self._right, self._top
+        for x, y in [(x, y) for x, y in zip(xs, ys, strict=True) if not (left < x < right and bottom < y < top)]:
+            self.add(x, y)
 
     def polygon(self) -> list[Point]:
         """The hull: counter-clockwise, open, `MAX_VERTICES` corners at most, fewer than three where it has no area."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.gcode_metadata.outline import MAX_VERTICES, Outline, arc_extremes, centroid, convex_hull
@@ -26,7 +26,7 @@ def inside(polygon: list[tuple[float, float]], x: float, y: float) -> bool:
 
 
 @given(st.lists(points, max_size=400))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_hull_holds_every_point(fed: list[tuple[float, float]]) -> None:
     outline = Outline()
     for point in fed:

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonraker_lite.components.file_manager.names import is_part
@@ -82,7 +82,7 @@ def printing_where(text: str) -> dict[str, set[tuple[float, float]]]:
         if found := re.match(r"EXCLUDE_OBJECT_(START|END) NAME=(\S+)$", line):
             assert (current == "") == (found[1] == "START"), line
             current = found[2] if found[1] == "START" else ""
-        elif found := re.match(r"G1 X(\S+) Y(\S+) E", line):
+        elif found := re.match(r"G1 X(-?\d+) Y(-?\d+) E", line):
             where.setdefault(current, set()).add((float(found[1]), float(found[2])))
     assert current == ""
     return where
@@ -210,6 +210,28 @@ def test_mode_and_links_are_kept(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "stick") == ["a.gcode"]
 
 
+NUMBERS = st.sampled_from(["0", "1", "-.5", "12.25", "7.", "100", ".5", "007", "1.2.3", "-"])
+
+
+@given(
+    moves=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["", " F600"])), min_size=1, max_size=30),
+    mode=st.sampled_from(["M82", "M83", "M83\nG91"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_many_lines_at_once_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[str, str, str, str]], mode: str, end: str
+) -> None:
+    """Plain lines are read many at a time. Written a little differently they are not."""
+    found = []
+    for word in ("G1", "G01"):
+        lines = [f"{word} X{x} Y{y} E{e}{feed}" for x, y, e, feed in moves]
+        path = tmp_path_factory.getbasetemp() / "moves.gcode"
+        path.write_bytes(end.join([mode, "G0 X3 Y4", ";MESH:a", *lines, ";MESH:NONMESH", ""]).encode())
+        found.append(find_objects(path))
+    assert found[0] == found[1]
+
+
 class Enough(Exception):
     pass
 
@@ -309,6 +331,8 @@ LINES = [
     "G1 X-5 Y9 E9",
     "G2 X1 Y2 I5 E20",
     "G2 X1 Y2 I" + "9" * 400 + " E2" + "0" * 30,
+    "G1 X1 Y2 E3\nG1 X-.5 Y2. E4\nG1 X1 Y3 E.5",
+    "G1 F9 X1 Y2 E3\r\nG1 X-.5 Y2.5 E4\nG1 X1 Y3 E5 F60\nG1 X1.2.3 Y0 E6",
     "G92 E0",
     "G91",
     "M83",
@@ -322,7 +346,7 @@ LINES = [
     end=st.sampled_from(["\n", "\r\n", ""]),
     block=st.integers(1, 200),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_but_insertions(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, block: int
 ) -> None:
