@@ -66,6 +66,11 @@ class Container(ABC):
             target.write(piece)
 
     @property
+    def allowance(self) -> int:
+        """Bytes of text that all prints of a container of this size may have together."""
+        return MAX_GCODE_BYTES
+
+    @property
     def text_at(self) -> int | None:
         """Where in the file the text begins; None when it does not stand there as it is."""
         return None

@@ -33,12 +33,14 @@ def unpack_all(
     """Write the prints of a container called `name` into a folder. Of several plates the others get their numbers.
 
     The first print is that of the lowest plate, or of `plate` if there is one with this number. `limit` is the number
-    of bytes for all prints. Binary G-code is decoded in so many processes. Raises ContainerError and OSError.
+    of bytes for all prints. Binary G-code is decoded in so many processes. Raises ContainerError and OSError;
+    plates that were written before stay then.
     """
     first = text_name(os.path.basename(name))
     with open_container(path, kind) as container:
         if isinstance(container, BgcodeFile) and container.size > LARGE and processes > 1:
             container.decode = partial(spread, gcode_of, processes=processes)
+        limit = min(limit, container.allowance)
         plates = sorted(container.plates, key=lambda number: (number != plate, number))
         names = [first, *(f"{first.removesuffix('.gcode')}_plate_{number}.gcode" for number in plates[1:])]
         for number, text in zip(plates, names, strict=True):

@@ -62,6 +62,10 @@ class ZippedPrint(Container):
     def close(self) -> None:
         self._file.close()
 
+    @property
+    def allowance(self) -> int:
+        return max(RATIO_FREE_BYTES, self.size * MAX_RATIO)
+
     @abstractmethod
     def _print(self, plate: int) -> ZipInfo:
         """The member with the print of this plate."""
@@ -191,7 +195,6 @@ class ThreeMfFile(ZippedPrint):
     @property
     def plates(self) -> tuple[int, ...]:
         if not self._plates:
-            self.close()
             raise ContainerError("The 3MF file holds no G-code. Slice it and export the sliced file.")
         return self._plates
 

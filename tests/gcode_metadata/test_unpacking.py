@@ -60,6 +60,12 @@ def test_damage_in_one_of_many_blocks(large: bytes, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == []
 
 
+def test_many_plates_together_are_bounded(tmp_path: Path) -> None:
+    bomb = make.three_mf(dict.fromkeys(range(1, 7), b"G1 X1 Y1 E1\n" * 1200000), small=False)
+    found = run(_written(tmp_path / "a.gcode.3mf", bomb), tmp_path / "out")
+    assert "allowed" in (found.error or "")
+
+
 def test_errors_of_the_system(tmp_path: Path) -> None:
     path = tmp_path / "a.gx"
     assert run(path, tmp_path).errno == errno.ENOENT
