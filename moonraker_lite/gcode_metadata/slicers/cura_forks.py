@@ -170,7 +170,7 @@ MATTERSLICE_TABLE: Table = extend(
         "filament_diameters": (Comment("filamentdiameter", some_numbers),),
         "infill_density": (Comment("infillpercent", percent),),
         "infill_pattern": (Comment("infilltype", some_text),),
-        "support": (Comment("generateinternalsupport", switch),),
+        "support": (Comment("generatesupport", switch),),
     },
 )
 

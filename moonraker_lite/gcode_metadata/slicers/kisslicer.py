@@ -7,8 +7,8 @@ import re
 
 from moonraker_lite.gcode_metadata import layers
 from moonraker_lite.gcode_metadata.evidence import Evidence
-from moonraker_lite.gcode_metadata.fields import minutes, number, positive, some_numbers, some_text
-from moonraker_lite.gcode_metadata.rules import Comment, Slicer, Table, extend
+from moonraker_lite.gcode_metadata.fields import integer, minutes, number, positive, some_numbers, some_text
+from moonraker_lite.gcode_metadata.rules import Comment, Numbered, Slicer, Table, extend
 from moonraker_lite.gcode_metadata.slicers import slic3r
 
 _MONEY = re.compile(rb"\s*+[^\d\s-]?(\d++(?:\.\d*+)?+)")
@@ -35,6 +35,13 @@ def _filament(evidence: Evidence) -> float | None:
     return None if volume is None or diameter is None else round(volume * 4000 / (math.pi * diameter**2), 2)
 
 
+def _nozzles(evidence: Evidence) -> list[float] | None:
+    """`nozzle_dia_1`, `nozzle_dia_2`, ...: of as many as the printer has, though twelve are listed."""
+    count = integer(evidence.first("num_extruders") or b"") or 1
+    sizes: list[float] = Numbered("nozzle_dia_{}", positive)(evidence) or []
+    return sizes[: max(1, count)] or None
+
+
 def _money(value: bytes) -> float | None:
     """An amount behind the sign of a currency."""
     found = _MONEY.match(value)
@@ -54,6 +61,7 @@ TABLE: Table = {
         Comment("calculated-during-export build time", minutes),
         Comment("estimated-in-gui build time", minutes),
     ),
+    "nozzle_diameter": (Comment("nozzle_dia_1", positive),),
     "layer_height": (
         Comment("max_layer_thickness_mm", positive, last=True),
         Comment("layer_thickness_mm", positive, last=True),
@@ -71,6 +79,7 @@ TABLE: Table = {
     "filament_lengths": (_lengths,),
     "filament_cost": (Comment("estimated build cost", _money), Comment("estimated-in-gui build cost", _money)),
     "filament_diameters": (Comment("fiber_dia_mm", some_numbers),),
+    "nozzle_diameters": (_nozzles,),
     "print_settings_id": (Comment("style_name", some_text),),
     "printer_settings_id": (Comment("printer_name", some_text),),
     "infill_density": (Comment("infill_density_denominator", _density),),

@@ -1,7 +1,11 @@
 ; KISSlicer - PREMIUM
 ; Linux
-; version 2.0.0 beta 1.2
+; version 2 a 2.0.6 Linux64
 ; Saved: 2026-03-04 05:06:07
+; num_extruders = 2
+; nozzle_dia_1 = 0.4
+; nozzle_dia_2 = 0.6
+; nozzle_dia_3 = 0.4
 ; material_name = House ABS
 ; first_layer_C = 245
 ; bed_C = 100
@@ -9,7 +13,8 @@
 ; fiber_dia_mm = 1.75
 ; style_name = fine
 ; layer_thickness_mm = 0.2
-; first_layer_thickness_mm = 0.3
+; max_layer_thickness_mm = 0
+; first_layer_thickness_mm = 0
 M190 S100
 M109 S245
 ; BEGIN_LAYER_OBJECT z=0.300 z_thickness=0.300

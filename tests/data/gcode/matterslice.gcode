@@ -31,4 +31,4 @@ G1 X10 Y10 E2.0
 ; total print time (s) = 8194
 ; infillPercent = 35
 ; infillType = TRIANGLES
-; generateInternalSupport = False
+; generateSupport = False
