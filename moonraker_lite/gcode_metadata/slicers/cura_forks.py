@@ -123,37 +123,35 @@ CREALITY_TABLE: Table = extend(
 
 LUBAN_TABLE: Table = {
     **cura.TABLE,
-    **{
-        "object_height": (Comment("max_z(mm)", positive), Comment("work range - max z", positive)),
-        "estimated_time": (
-            Comment("time", positive),
-            Comment("estimated_time(s)", positive),
-            Comment("estimated print time", seconds_or_duration),
-        ),
-        "nozzle_diameter": (Comment("nozzle_0_diameter(mm)", positive), Comment("extruder 0 nozzle size", positive)),
-        "first_layer_extr_temp": (
-            Comment("nozzle_0_temperature(°c)", positive),
-            Comment("nozzle_temperature(°c)", positive),
-            Comment("extruder 0 print temperature", positive),
-        ),
-        "first_layer_bed_temp": (
-            Comment("build_plate_temperature(°c)", positive),
-            Comment("bed temperature", positive),
-        ),
-        "filament_type": (Comment("nozzle_0_material", some_text), Comment("extruder 0 material", some_text)),
-        "filament_total": (
-            Comment("filament used", some_length),
-            Comment("matierial_length", some_metres),
-        ),
-        "filament_weight_total": (Comment("matierial_weight", some_total),),
-        "printer_model": (Comment("machine", some_text), Comment("printer", some_text)),
-        "layer_count": (Comment("layer_count", integer), Comment("layer_number", integer), layers.numbered),
-        "nozzle_diameters": (Numbered("nozzle_{}_diameter(mm)", positive, start=0),),
-        "bounding_box": (
-            BoxOf("min_x(mm)", "min_y(mm)", "max_x(mm)", "max_y(mm)"),
-            BoxOf("work range - min x", "work range - min y", "work range - max x", "work range - max y"),
-        ),
-    },
+    "object_height": (Comment("max_z(mm)", positive), Comment("work range - max z", positive)),
+    "estimated_time": (
+        Comment("time", positive),
+        Comment("estimated_time(s)", positive),
+        Comment("estimated print time", seconds_or_duration),
+    ),
+    "nozzle_diameter": (Comment("nozzle_0_diameter(mm)", positive), Comment("extruder 0 nozzle size", positive)),
+    "first_layer_extr_temp": (
+        Comment("nozzle_0_temperature(°c)", positive),
+        Comment("nozzle_temperature(°c)", positive),
+        Comment("extruder 0 print temperature", positive),
+    ),
+    "first_layer_bed_temp": (
+        Comment("build_plate_temperature(°c)", positive),
+        Comment("bed temperature", positive),
+    ),
+    "filament_type": (Comment("nozzle_0_material", some_text), Comment("extruder 0 material", some_text)),
+    "filament_total": (
+        Comment("filament used", some_length),
+        Comment("matierial_length", some_metres),
+    ),
+    "filament_weight_total": (Comment("matierial_weight", some_total),),
+    "printer_model": (Comment("machine", some_text), Comment("printer", some_text)),
+    "layer_count": (Comment("layer_count", integer), Comment("layer_number", integer), layers.numbered),
+    "nozzle_diameters": (Numbered("nozzle_{}_diameter(mm)", positive, start=0),),
+    "bounding_box": (
+        BoxOf("min_x(mm)", "min_y(mm)", "max_x(mm)", "max_y(mm)"),
+        BoxOf("work range - min x", "work range - min y", "work range - max x", "work range - max y"),
+    ),
 }
 
 MATTERSLICE_TABLE: Table = extend(
