@@ -232,6 +232,14 @@ async def test_text_is_made_once_for_a_print(rig: Rig) -> None:
     assert await rig.files.printable("none.bgcode") == "none.bgcode"
 
 
+async def test_text_is_made_where_nobody_watches(tmp_path: Path) -> None:
+    async with running(tmp_path, "[file_manager]\nfile_system_observer: none\n") as rig:
+        rig.gcodes("d").mkdir()
+        rig.gcodes("d/a.gx").write_bytes(make.gx())
+        assert await rig.files.printable("d//a.gx") == "d/a.gcode"
+        assert rig.gcodes("d/a.gcode").read_bytes() == TEXT
+
+
 async def test_text_of_another_origin_stays(rig: Rig) -> None:
     mine = rig.put(rig.gcodes("a.gcode"))
     os.utime(mine, (10**9, 10**9))

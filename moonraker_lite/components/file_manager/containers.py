@@ -52,8 +52,10 @@ class Containers:
         library = self._library
         if not await library.glance(lambda: self._is_container(filename)):
             return filename  # a print must not wait for a folder that is still being read
-        await library.up_to_date()
-        place = library.canonical(Place("gcodes", filename.lstrip("/")))
+        place = Place("gcodes", normalize(filename))
+        await library.ready()
+        await library.settle(place)
+        place = library.canonical(place)
         node = library.index.folder(place.parent)
         if node is None or library.index.entry(place) is None:
             return filename
