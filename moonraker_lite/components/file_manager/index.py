@@ -12,7 +12,7 @@ from moonraker_lite.components.file_manager.facts import Key, Kind, Look
 _UNKNOWN, _HIDDEN = -1, -2
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """A file. `size` is negative while it was not looked at, and for what cannot be shown (a broken link, a socket)."""
 
     size: int = _UNKNOWN

@@ -36,7 +36,7 @@ class MetadataState(enum.Enum):
     FAILED = "failed"  # nothing can be known; `metadata_error` says why
 
 
-class Metadata(msgspec.Struct, frozen=True):
+class Metadata(msgspec.Struct, frozen=True, gc=False):
     """What is known of a file of this size and time. `stale`: an earlier version of the scanner found it."""
 
     size: int
