@@ -122,6 +122,10 @@ def drawn_first_height(evidence: Evidence) -> float | None:
 
 def tools(evidence: Evidence) -> list[int] | None:
     """Tools that are selected and then print something within the windows; None when it is one or none."""
+    return evidence.once(_tools)
+
+
+def _tools(evidence: Evidence) -> list[int] | None:
     windows = evidence.windows
     found: set[int] = set()
     for data in (windows.head,) if windows.whole else (windows.head, windows.tail):

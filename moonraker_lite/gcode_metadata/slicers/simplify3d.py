@@ -57,6 +57,16 @@ def _bed_setpoint(evidence: Evidence) -> float | None:
     return _setpoint(evidence, bed=True)
 
 
+def _only_length(evidence: Evidence) -> list[float] | None:
+    """The total is that of the one tool where only the first one prints."""
+    length: float | None = next(filter(None, (rule(evidence) for rule in _TOTAL)), None)
+    first = (evidence.first("primaryextruder") or b"0").strip() == b"0"
+    return [length] if length is not None and first and moves.tools(evidence) is None else None
+
+
+# Version 5 says "material" where the others say "filament" or "plastic".
+_TOTAL = (Comment("filament length", number, last=True), Comment("material length", number, last=True))
+
 TABLE: Table = {
     "estimated_time": (Comment("build time", duration, last=True),),
     "nozzle_diameter": (OfTool("extruderdiameter", positive),),
@@ -65,11 +75,7 @@ TABLE: Table = {
     "first_layer_extr_temp": (_nozzle_setpoint,),
     "first_layer_bed_temp": (_bed_setpoint,),
     "filament_name": (Comment("printmaterial", text),),
-    # Version 5 says "material" where the others say "filament" or "plastic".
-    "filament_total": (
-        Comment("filament length", number, last=True),
-        Comment("material length", number, last=True),
-    ),
+    "filament_total": _TOTAL,
     "filament_weight_total": (
         Comment("plastic weight", number, last=True),
         Comment("material weight", number, last=True),
@@ -77,6 +83,7 @@ TABLE: Table = {
     ),
     "referenced_tools": (moves.tools,),
     "layer_count": (layers.numbered,),
+    "filament_lengths": (_only_length,),
     "filament_cost": (Comment("material cost", number, last=True), Comment("plastic cost", number, last=True)),
     "filament_diameters": (Comment("filamentdiameters", some_numbers), Comment("filamentdiameter", some_numbers)),
     "filament_densities": (Comment("filamentdensities", some_numbers), Comment("filamentdensity", some_numbers)),
