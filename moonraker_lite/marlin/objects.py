@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from moonraker_lite.marlin.device_objects import DeviceObjects
 from moonraker_lite.marlin.gcode.interpreter import Interpreter
 from moonraker_lite.marlin.job import PrintJob
-from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.live_motion import LiveMotion
 from moonraker_lite.marlin.protocol import LinkStats
 from moonraker_lite.marlin.state import Activity, IdleState, Machine
@@ -88,7 +87,6 @@ class StatusObjects:
             "motion_report": self._motion_report,
             "toolhead": self._toolhead,
             "system_stats": self._system_stats,
-            "marlin_link": lambda _: link_status(link_stats(), firmware=machine.firmware.profile.name),
         }
 
     def add(self, name: str, status: Callable[[], Status], present: Callable[[], bool] = lambda: True) -> None:

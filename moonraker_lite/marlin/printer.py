@@ -34,6 +34,7 @@ from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.interrupted import InterruptedPrint
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
+from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.owner import MacroActions, OwnersCommands
 from moonraker_lite.marlin.parking import parking_lines
@@ -186,6 +187,7 @@ class Printer:
             self.interpreter,
             lambda: self.job.moves_under_way,
         )
+        self.objects.add("marlin_link", self._link_status)
         self.objects.add("manual_probe", self._probing.status)
         self.objects.add("screws_tilt_adjust", tuning.screws_status, lambda: tuning.has_screws)
         self.objects.add("sdcard", self.card.status, lambda: self.card.available)
@@ -299,6 +301,10 @@ class Printer:
     def _wants_link(self) -> bool:
         """A print is worth waiting for the link and for the firmware that knows where it stands."""
         return self.job.running
+
+    def _link_status(self) -> dict[str, Any]:
+        line, firmware = self._line, self.machine.firmware.profile.name
+        return link_status(self._stats, serial=line.url, baud=line.baud, connected=line.connected, firmware=firmware)
 
     def _on_link_back(self) -> None:
         self.console.info("The printer is there again and has not been reset: the print goes on")

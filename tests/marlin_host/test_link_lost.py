@@ -75,11 +75,16 @@ async def test_the_print_goes_on(make_rig: MakeRig, make_board: MakeBoard) -> No
         await lost(rig)
         assert await stats(client) == ("paused", "link lost")
         assert (await client.status("webhooks"))["state"] == "ready"
+        assert not (await client.status("marlin_link"))["connected"]
         board.plug_in()
     assert await rig.job_ends() == "complete"
     assert printed(board, mark) == moves(3000)
     assert any("the print goes on" in line for line in client.output)
-    assert (await client.status("marlin_link"))["resets"] == 0
+    link = await client.status("marlin_link")
+    assert link["resets"] == 0
+    assert link["connected"]
+    assert link["serial"] == board.path
+    assert "had to be sent again" in link["hint"] or "errs now and then" in link["hint"]
 
 
 async def test_a_socket_that_drops(make_rig: MakeRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
