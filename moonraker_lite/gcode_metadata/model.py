@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-SCANNER_VERSION = 3
+SCANNER_VERSION = 5
 """Raised whenever the same file would yield other metadata, so that stored results can be refreshed."""
 
 CONTAINER_EXTENSIONS = frozenset({".bgcode", ".gcode.3mf", ".gx", ".ufp"})
