@@ -41,6 +41,8 @@ class PrintStats:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.state = JobState.STANDBY
+        # Told of each new state but standby.
+        self.changed: Callable[[JobState], None] = lambda state: None
         self.reset()
 
     def reset(self, filename: str = "") -> None:
@@ -74,6 +76,7 @@ class PrintStats:
         self._note_before_extrusion(now)
         self.state = state
         self.message = message
+        self.changed(state)
 
     def extrude(self, length: float) -> None:
         """Count filament in mm, retractions negative. Printing time begins with the first that stays out."""

@@ -33,6 +33,7 @@ from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.interrupted import InterruptedPrint
 from moonraker_lite.marlin.job import PrintJob
+from moonraker_lite.marlin.job_timer import JobTimer
 from moonraker_lite.marlin.line_driver import LineError, MarlinLine
 from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.objects import StatusObjects
@@ -167,6 +168,7 @@ class Printer:
         self.job.prepare = self._prepare
         self.card = SdCard(self.machine, self.console, self._line.send, self._exclusively)
         self.job.card = self.card
+        self.job.stats.changed = JobTimer(self._line, lambda: self.machine.settings.job_timer).follow
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
         self._actions = FirmwareActions(

@@ -171,6 +171,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
 )
 _SWITCHES: tuple[tuple[str, str, str], ...] = (
     ("marlin", "check_moves", "check_moves"),
+    ("marlin", "job_timer", "job_timer"),
     ("marlin", "g90_sets_extruder", "g90_sets_extruder"),
     ("marlin", "reset_on_connect", "reset_on_connect"),
 )

@@ -64,6 +64,8 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pause_hotend_temp: float | None = None
     # Seconds without any activity until heaters (and, unless a print is paused, motors) go off; 0 for never.
     idle_timeout: float = 1800.0
+    # Tell the firmware's own print timer (M75, M76, M77) when a print begins, pauses and ends.
+    job_timer: bool = False
     # Refuse typed moves of axes that are not homed or beyond the limits, as Klipper does. Files are not checked:
     # their start sequences often use what a firmware clips.
     check_moves: bool = True

@@ -85,6 +85,20 @@ async def test_the_hotend_may_cool_in_a_pause_and_is_waited_for(make_rig: MakeRi
     assert rig.line.sent[mark + 5 :] == ["M104 T0 S200", "M109 T0 S200", "G1 X2"]
 
 
+async def test_the_printers_own_timer_follows_the_print(make_rig: MakeRig) -> None:
+    rig = await make_rig(settings=PrinterSettings(pause_gcode="", job_timer=True))
+    mark = await paused_at(rig, ["G1 X1"], ["G1 X2"])
+    await rig.wait_until(lambda: rig.line.sent[-1] == "M76")
+    await rig.clients[0].script("RESUME")
+    assert await rig.job_ends() == "complete"
+    await rig.wait_until(lambda: rig.line.sent[-1] == "M77")
+    assert rig.line.sent[mark:] == ["M75", "G1 X1", "M400", "M76", "M75", "G1 X2", "M77"]
+    rig.write("b.gcode", "G1 X1", "CANCEL_PRINT", "G1 X2")
+    await rig.clients[0].script("SDCARD_PRINT_FILE FILENAME=b.gcode")
+    assert await rig.job_ends() == "cancelled"
+    await rig.wait_until(lambda: rig.line.sent[-1] == "M77")
+
+
 async def test_pausing_within_an_excluded_object(make_rig: MakeRig) -> None:
     rig = await make_rig(settings=PrinterSettings(check_moves=False))
     lines = [*START, "M83", "G1 X30 E1", "EXCLUDE_OBJECT NAME=B", "EXCLUDE_OBJECT_START NAME=B", "G1 X90 Y90 E5"]

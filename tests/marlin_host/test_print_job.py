@@ -575,10 +575,18 @@ async def test_line_numbers_that_contradict_end_the_print_and_are_agreed_on_anew
     assert "result" in await client.script("G28")
 
 
-async def test_a_pause_behind_the_last_line_lets_the_print_end(rig: Rig) -> None:
+async def test_a_pause_behind_the_last_line_lets_the_print_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await rig.ready_client()
+    at_the_end = asyncio.Event()
+    plain = rig.line.drained
+
+    async def drained() -> None:
+        at_the_end.set()
+        await plain()
+
+    monkeypatch.setattr(rig.line, "drained", drained)
     await begin(rig, client, "a.gcode", "G1 X1", "G1 X2")
-    await asyncio.sleep(0.02)
+    await rig.wait_until(at_the_end.is_set)
     pausing = asyncio.create_task(client.script("PAUSE"))
     await asyncio.sleep(0.02)
     flow(rig)
