@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -216,7 +216,9 @@ class Interpreter:
         """Wait for the turn and for a firmware that waits for nobody: then it answers questions again."""
         await turn
         if self.user_waits():
-            await self._line.send("M105")
+            # Without a line to it there is nothing to wait for.
+            with suppress(HostError):
+                await self._line.send("M105")
 
     async def _run_all(self, commands: list[Command]) -> None:
         for command in commands:
