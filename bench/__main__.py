@@ -182,7 +182,7 @@ def page(bench: Bench, seconds: float) -> str:
     lines = [
         "# Measurements",
         "",
-        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {seconds:.0f} s, `scripts/bench{_options()}`.",
+        f"{_now()} UTC, {seconds:.0f} s, `scripts/bench{_options(bench.args)}`.",
         "",
         f"- Machine: {machine()}.",
         f"- moonraker_lite and bare Tornado: Python {platform.python_version()}, Tornado {tornado.version}, {loop}.",
@@ -213,7 +213,7 @@ def line_page(bench: Bench, seconds: float) -> str:
     lines = [
         LINE_TITLE,
         "",
-        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {seconds:.0f} s, `scripts/bench{_options()}`.",
+        f"{_now()} UTC, {seconds:.0f} s, `scripts/bench{_options(bench.args)}`.",
         "",
         f"- Machine: {machine()}.",
         f"- OctoPrint {octoprint_version() or '(not installed)'}, as `pip install octoprint` gives it, without its",
@@ -239,7 +239,7 @@ def renewed(older: str, bench: Bench) -> str:
     """An older page with the rows of this run in place of its own, and a line that says so."""
     head, _, rest = older.partition("\n| measurement")
     end = rest.find("\n\n")
-    line = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, `scripts/bench{_options()}`."
+    line = f"{_now()} UTC, `scripts/bench{_options(bench.args)}`."
     said = f"- Measured again: {', '.join(bench.parts)}, "
     kept = [text for text in head.rstrip().split("\n") if not text.startswith(said)]
     problems = [f"- {problem}" for problem in bench.report.problems]
@@ -257,8 +257,14 @@ def _loop_name() -> str:
         return "asyncio"
 
 
-def _options() -> str:
-    return "".join(f" {option}" for option in sys.argv[1:])
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+
+
+def _options(args: argparse.Namespace) -> str:
+    """What was asked for; where it was measured is nobody's business."""
+    left_out = {"--dir", str(args.dir), f"--dir={args.dir}"}
+    return "".join(f" {option}" for option in sys.argv[1:] if option not in left_out)
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ def test_what_is_understood(text: str, place: Place) -> None:
         ("gcodes/\ud800", BadRequest),
         ("config/.git/config", Forbidden),
         ("gcodes/sub/.git", Forbidden),
-        (f"gcodes/{part_name()}", Forbidden),
+        pytest.param(f"gcodes/{part_name()}", Forbidden, id="part of an upload"),
     ],
 )
 def test_what_is_refused(text: str, kind: type[HostError]) -> None:
