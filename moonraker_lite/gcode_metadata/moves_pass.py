@@ -19,7 +19,8 @@ from moonraker_lite.gcode_metadata.containers import OpenedText
 from moonraker_lite.gcode_metadata.evidence import LAYER_MARK
 from moonraker_lite.gcode_metadata.motion import INCH, Motion, MoveFacts, Words
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""Some milliseconds of work; a scan that is asked for waits no longer."""
 ENOUGH = 20
 """Printing moves from which on one may tell whether filament is given relatively."""
 MAX_LINE = 64 * 1024
@@ -82,9 +83,8 @@ def walk(file: Readable, chunk: int = CHUNK) -> Generator[int, None, MoveFacts]:
     motion = Motion()
     done = 0
     rest = b""
+    known = False  # how filament is given
     while block := file.read(chunk):
-        if not done:
-            motion.relative_e = _looks_relative(block)
         done += len(block)
         data = rest + block
         end = data.rfind(b"\n")
@@ -92,17 +92,26 @@ def walk(file: Readable, chunk: int = CHUNK) -> Generator[int, None, MoveFacts]:
             rest = data if len(data) <= MAX_LINE else b";"
         else:
             rest = data[end + 1 :]
-            _take(motion, data[: end + 1])
+            lines = data[: end + 1]
+            if not known:
+                relative = _looks_relative(b"\n" + lines)
+                known, motion.relative_e = relative is not None, relative or motion.relative_e
+            _take(motion, lines)
         yield done
     _take(motion, rest + b"\n")
     return motion.facts()
 
 
-def _looks_relative(data: bytes) -> bool:
-    """Whether filament is given relatively although the file does not say how it is: it would go back too often."""
+def _looks_relative(data: bytes) -> bool | None:
+    """Whether filament is given relatively although the file does not say how it is: it would go back too often. None
+    when there are too few moves to tell."""
+    if _STATED.search(data) is not None:
+        return False  # the moves are followed as it says
     values = [float(value) for value in _FED.findall(data)]
+    if len(values) < ENOUGH:
+        return None
     back = sum(after < before for before, after in pairwise(values))
-    return _STATED.search(data) is None and len(values) >= ENOUGH and back * 5 > len(values)
+    return back * 5 > len(values)
 
 
 def _take(motion: Motion, text: bytes) -> None:

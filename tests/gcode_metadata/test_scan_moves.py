@@ -93,7 +93,7 @@ prints = st.lists(st.one_of(moves(), runs(), runs(), others), max_size=30)
 
 
 @settings(max_examples=200, deadline=None)
-@given(prints, st.sampled_from(["\n", "\n", "\r\n"]), st.integers(1, 400), st.sampled_from(["M82", "M83", "G91"]))
+@given(prints, st.sampled_from(["\n", "\n", "\r\n"]), st.integers(1, 400), st.sampled_from(["M82", "M83", "M82\nG91"]))
 def test_as_the_slow_interpreter(lines: list[str], ending: str, chunk: int, mode: str) -> None:
     text = ending.join([mode, *lines])
     slow = Slow()
@@ -169,6 +169,8 @@ def test_filament_that_is_relative_without_a_word() -> None:
     lines = [f"G1 X{index} Y{index % 3} E{1 + index % 2}" for index in range(60)]
     assert follow("\n".join(lines)).filament == {0: 90}
     assert follow("M82\n" + "\n".join(lines)).filament == {0: 2}
+    picture = "; " + "x" * 70 + "\n"
+    assert follow(picture * 20 + "\n".join(lines), 1000).filament == {0: 90}
 
 
 def test_inches_and_arcs() -> None:
