@@ -122,6 +122,17 @@ async def test_what_the_disk_refuses(rig: Rig, monkeypatch: pytest.MonkeyPatch) 
     assert rig.leftovers() == []
 
 
+async def test_a_large_one_says_what_makes_it_faster(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(unpacker, "LARGE", 100)
+    for there in (True, False):
+        monkeypatch.setattr(unpacker, "find_spec", lambda name, there=there: name if there else None)
+        with caplog.at_level("INFO"):
+            assert (await rig.upload("a.bgcode", make.bgcode())).status == 201
+        assert ("pip install heatshrink2" in caplog.text) is not there
+
+
 async def test_errors_of_the_process(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = make.bgcode()
     script = tmp_path / "child.py"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +21,11 @@ from moonraker_lite.components.file_manager.room import ROOM
 from moonraker_lite.errors import Unavailable, UnprocessableContent
 from moonraker_lite.gcode_metadata.kinds import MAX_GCODE_BYTES, ContainerError, Kind, Unpacked
 
+_LOGGER = logging.getLogger(__name__)
+
 THREADS = 2  # that wait for containers, so that other file work need not
 COMMAND = (sys.executable, "-m", "moonraker_lite.gcode_metadata.unpacking")
+LARGE = 4 * 1024 * 1024  # bytes of binary G-code that take a while
 LIMIT_SECONDS = 1800.0
 NICENESS = 10
 
@@ -69,6 +74,8 @@ class Unpacker:
         self._pool.shutdown(wait=False)
 
     def _apart(self, path: str, name: str, folder: str, limit: int) -> Unpacked:
+        if os.path.getsize(path) > LARGE and find_spec("heatshrink2") is None:
+            _LOGGER.info("unpacking %s; `pip install heatshrink2` makes this a third faster", os.path.basename(name))
         process = self._start(path, name, folder, str(limit))
         try:
             output, _ = process.communicate(timeout=LIMIT_SECONDS)
