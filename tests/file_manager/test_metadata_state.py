@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from moonraker_lite.components.file_manager.background import Background
+from moonraker_lite.components.file_manager.changes import Place
 from moonraker_lite.components.file_manager.scans import ScanQueue, Urgency
 from moonraker_lite.components.file_manager.worker import NotScanned, ScanFailed
 from tests.file_manager.rig import GCODE, Rig, running
@@ -94,6 +95,8 @@ async def test_files_that_are_not_scanned_yet(rig: Rig, monkeypatch: pytest.Monk
         404,
         "Metadata not available for <a.gcode>: the file is being scanned",
     )
+    await until(lambda: len(rig.library.index.roots["gcodes"].entries) == 3)
+    await rig.library.settle()
     listing = await rig.call("server.files.get_directory", path="gcodes", extended=True)
     states = {file["filename"]: file.get("metadata_state") for file in listing["files"]}
     assert states == {"a.gcode": "scanning", "notes.txt": None, "empty.gcode": None}
@@ -235,6 +238,8 @@ async def test_a_folder_takes_along_what_is_not_known(rig: Rig, monkeypatch: pyt
     held.go.set()
     rig.put(rig.gcodes("d", "a.gcode"))
     await until(lambda: held.asked == ["a.gcode"])
+    await until(lambda: rig.library.scanning.state(Place("gcodes", "d/a.gcode")) is not None)
+    await until(lambda: not rig.library.scanning.under_way("d/a.gcode"))
     await rig.told(0.3)
     await rig.call("server.files.move", source="gcodes/d", dest="gcodes/e")
     listing = await rig.call("server.files.get_directory", path="gcodes/e", extended=True)

@@ -46,24 +46,24 @@ async def test_an_upload_is_answered_with_its_objects(rig: Rig) -> None:
     metadata = await rig.call("server.files.metadata", filename="a.gcode")
     assert metadata["size"] == size
     assert metadata["file_processors"] == ["moonraker_lite"]
-    assert await rig.told(0.4) == ["create_file a.gcode"]
+    assert await rig.until(1, 30) + await rig.told(0.3) == ["create_file a.gcode"]
     await rig.upload("a.gcode", LABELLED)
     assert defined(rig.gcodes("a.gcode")) == 2
-    assert await rig.told(0.4) == ["create_file a.gcode"]
+    assert await rig.until(1, 30) + await rig.told(0.3) == ["create_file a.gcode"]
     assert rig.leftovers() == []
 
 
 async def test_files_from_outside_are_told_of_once(rig: Rig) -> None:
     rig.put(rig.gcodes("a.gcode"), LABELLED)
     await until(lambda: "a.gcode" in rig.library.book)
-    assert await rig.told(0.4) == ["create_file a.gcode"]
+    assert await rig.until(1, 30) + await rig.told(0.3) == ["create_file a.gcode"]
     assert defined(rig.gcodes("a.gcode")) == 2
     rig.put(rig.gcodes("a.gcode"), LABELLED + "; more\n")
     await until(lambda: defined(rig.gcodes("a.gcode")) == 2)
-    told = await rig.until(1)
+    told = await rig.until(1, 30)
     assert told + await rig.told(0.4) == ["modify_file a.gcode"]
     rig.put(rig.gcodes("new", "b.gcode"), LABELLED)
-    assert await rig.until(1) == ["create_dir new"]
+    assert await rig.until(1, 30) == ["create_dir new"]
     await until(lambda: defined(rig.gcodes("new", "b.gcode")) == 2)
     assert await rig.told(0.4) == []
 
@@ -97,7 +97,7 @@ async def test_what_cannot_be_done_is_no_end_of_the_upload(rig: Rig, monkeypatch
     monkeypatch.setattr(rig.library.scanning._worker, "define_objects", fail)
     assert (await rig.upload("a.gcode", LABELLED)).status == 201
     assert rig.gcodes("a.gcode").read_text() == LABELLED
-    assert await rig.told(0.1) == ["create_file a.gcode"]
+    assert await rig.until(1, 30) == ["create_file a.gcode"]
     assert rig.library.scanning.progress("a.gcode") == ""
 
 
