@@ -10,6 +10,7 @@ import pytest
 
 from moonraker_lite.marlin.protocol import LinkTrouble
 from moonraker_lite.marlin.settings import PrinterSettings
+from moonraker_lite.marlin.wishes import Wish
 from tests.marlin_host.conftest import MakeRig, Rig
 from tests.marlin_host.raw_client import RawClient
 
@@ -71,6 +72,7 @@ async def test_position_is_what_is_acknowledged(rig: Rig) -> None:
 async def test_only_a_little_is_queued_ahead(rig: Rig) -> None:
     client = await rig.ready_client()
     await begin(rig, client, "a.gcode", *(f"G1 X{index}" for index in range(200)))
+    await rig.wait_until(lambda: len(rig.line.waiting()) >= 8)
     await asyncio.sleep(0.02)
     assert len(rig.line.waiting()) == 8
     flow(rig)
@@ -101,7 +103,7 @@ async def test_pause_resume_and_what_happens_in_between(make_rig: MakeRig) -> No
     await rig.wait_until(lambda: len(rig.line.waiting()) > 2)
     rig.line.acknowledge(2)
     pausing = asyncio.create_task(client.call("pause_resume/pause"))
-    await asyncio.sleep(0.05)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     assert not pausing.done()
     flow(rig)
     assert (await pausing)["result"] == {}
@@ -132,7 +134,7 @@ async def test_an_undisturbed_pause_adds_nothing_to_the_print(rig: Rig) -> None:
     mark = await begin(rig, client, "a.gcode", *lines)
     rig.line.acknowledge(2)
     pausing = asyncio.create_task(client.script("PAUSE"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     flow(rig)
     await pausing
     await client.script("RESUME")
@@ -146,7 +148,7 @@ async def test_resume_heats_again_what_went_cold(rig: Rig) -> None:
     await begin(rig, client, "a.gcode", *lines)
     rig.line.acknowledge(4)
     pausing = asyncio.create_task(client.script("PAUSE"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     flow(rig)
     await pausing
     await client.script("TURN_OFF_HEATERS\nM107")
@@ -163,7 +165,7 @@ async def test_parking_scripts_of_the_owner(make_rig: MakeRig) -> None:
     client = await rig.ready_client()
     mark = await begin(rig, client, "a.gcode", *(f"G1 X{index}" for index in range(60)))
     pausing = asyncio.create_task(client.script("PAUSE"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     flow(rig)
     await pausing
     assert sent_after(rig, mark)[-4:] == ["M400", "G91", "G1 Z5", "G90"]
@@ -176,7 +178,7 @@ async def test_parking_scripts_of_the_owner(make_rig: MakeRig) -> None:
     await rig.job_ends()
     await begin(rig, client, "a.gcode", *(f"G1 X{index}" for index in range(60)))
     cancelling = asyncio.create_task(client.script("CANCEL_PRINT"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.CANCEL)
     flow(rig)
     await cancelling
     assert rig.line.sent[-2:] == ["G28 X", "M84"]
@@ -188,11 +190,11 @@ async def test_cancel(rig: Rig, paused: bool) -> None:
     mark = await begin(rig, client, "a.gcode", *(f"G1 X{index}" for index in range(100)))
     if paused:
         pausing = asyncio.create_task(client.script("PAUSE"))
-        await asyncio.sleep(0.02)
+        await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
         flow(rig)
         await pausing
     cancelling = asyncio.create_task(client.call("pause_resume/cancel"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.CANCEL)
     flow(rig)
     assert (await cancelling)["result"] == {}
     assert sent_after(rig, mark)[-2:] == ["M104 T0 S0", "M140 S0"]
@@ -209,7 +211,7 @@ async def test_cancel_breaks_off_the_wait_for_a_temperature(rig: Rig) -> None:
     await begin(rig, client, "a.gcode", "M109 S200", "G1 X1")
     rig.line.say(" T:50.00 /200.00 B:25.00 /0.00 @:127 B@:0 W:?")
     cancelling = asyncio.create_task(client.script("CANCEL_PRINT"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.CANCEL)
     assert rig.line.emergencies == ["M108"]
     flow(rig)
     await cancelling
@@ -237,7 +239,7 @@ async def test_starting_while_printing_and_while_paused(rig: Rig) -> None:
         assert answer["error"]["message"] == "SD busy"
     assert client.output[-1] == "!! SD busy"
     pausing = asyncio.create_task(client.script("PAUSE"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     flow(rig)
     await pausing
     assert "result" in await client.script("SDCARD_PRINT_FILE FILENAME=b.gcode")
@@ -506,7 +508,7 @@ async def test_scripts_are_interleaved_between_lines_and_as_a_whole(rig: Rig) ->
     lines = [f"G1 X{index}" for index in range(100)]
     mark = await begin(rig, client, "a.gcode", *lines)
     asking = asyncio.create_task(client.script("G91\nM220 S150\nG90"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.turn.busy)
     flow(rig)
     assert "result" in await asking
     await rig.job_ends()
@@ -588,7 +590,7 @@ async def test_a_pause_behind_the_last_line_lets_the_print_end(rig: Rig, monkeyp
     await begin(rig, client, "a.gcode", "G1 X1", "G1 X2")
     await rig.wait_until(at_the_end.is_set)
     pausing = asyncio.create_task(client.script("PAUSE"))
-    await asyncio.sleep(0.02)
+    await rig.wait_until(lambda: rig.printer.job._wishes.current is Wish.PAUSE)
     flow(rig)
     await pausing
     assert await rig.job_ends() == "complete"
