@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bench.servers import end, spawn
+from bench.servers import PROJECT, end
 
 PATIENCE = 240.0
 """Seconds within which every print must have ended."""
@@ -43,10 +43,11 @@ class Firmware:
     def __init__(self, program: Path, tty: Path, *options: str) -> None:
         self.tty = tty
         command = [str(program), str(tty), *options]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
         # It stands for a board with a processor of its own.
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, -15)
+            Path(f"/proc/{self._process.pid}/autogroup").write_text("-15")
         self._read()
 
     def count(self) -> Run:
@@ -86,7 +87,11 @@ class MarlinProcess:
         self._socket = rig / "marlin.sock"
         command = [sys.executable, "-m", "moonraker_lite.marlin", "--socket", str(self._socket)]
         command += ["--gcodes", str(self.gcodes), "--serial", str(tty), "--state-dir", str(rig / "state")]
-        self._process = spawn(command, rig / "marlin.log")
+        with (rig / "marlin.log").open("ab") as log:
+            # A session of its own, as the host starts it.
+            self._process = subprocess.Popen(
+                command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self.pid = self._process.pid
         limit = time.monotonic() + 60.0
         while self._state() != "ready":

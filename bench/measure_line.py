@@ -31,7 +31,7 @@ WIRE_SECONDS = 10.0
 SLICES = 5
 WARM_UP_SECONDS = 4.0
 CLIENTS = 50
-HAMMER_SECONDS = 6.0
+HAMMER_SECONDS = 3.0
 MARLIN = "\n[printer]\ntype: marlin\nserial: {tty}\nbaud: 115200\n"
 STATUS = "/printer/objects/query?print_stats&virtual_sdcard&toolhead&extruder"
 
@@ -158,7 +158,7 @@ def _measure_hammered(report: Report, program: Path, subject: Subject, rig: Path
         with HttpClient(server.port) as client:
             client.call("POST", "/printer/print/start?filename=long.gcode").result()
             time.sleep(WARM_UP_SECONDS)
-            for _ in range(rounds):
+            for _ in range(3 * rounds):
                 quiet = _rate_while_sleeping(firmware)
                 report.add("lines_alone", OURS, quiet)
                 less = 1.0 - _rate_while_hammered(firmware, server.port) / quiet

@@ -32,6 +32,7 @@ EXIT_ALREADY_SERVED = 3
 EXIT_SOCKET = 4
 
 PRIORITY = -10
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -145,6 +146,10 @@ def ask_for_priority() -> None:
     """Who answers a printer in time needs little, but soon; a web server can wait. Without permission, so be it."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    # Linux shares the processor between sessions first; the priority of a process counts only within its own.
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            AUTOGROUP.write_text(str(PRIORITY))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
