@@ -20,6 +20,7 @@ from moonraker_lite.components.file_manager import worker as worker_module
 from moonraker_lite.components.file_manager.scans import ScanQueue, Urgency
 from moonraker_lite.components.file_manager.worker import ScanFailed, ScanWorker
 
+LIMIT = 2.0  # s for one file; other waits are much longer, as a loaded machine may need them
 SCRIPT = """
 import json, os, sys, time
 for line in sys.stdin:
@@ -45,7 +46,7 @@ for line in sys.stdin:
 async def worker(tmp_path: Path) -> AsyncIterator[ScanWorker]:
     script = tmp_path / "worker.py"
     script.write_text(SCRIPT)
-    worker = ScanWorker(0.5, (sys.executable, "-S", str(script)))
+    worker = ScanWorker(LIMIT, (sys.executable, "-I", "-S", str(script)))
     yield worker
     await worker.close()
 
@@ -97,7 +98,7 @@ async def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
 async def test_it_goes_when_idle_and_comes_back(worker: ScanWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.05)
     pid = (await worker.scan("/a", "/t"))["pid"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while worker.pid is not None or Path(f"/proc/{pid}").exists():
             await asyncio.sleep(0.01)
     assert (await worker.scan("/b", "/t"))["pid"] != pid
@@ -105,7 +106,7 @@ async def test_it_goes_when_idle_and_comes_back(worker: ScanWorker, monkeypatch:
 
 async def test_warming_starts_it_ahead(worker: ScanWorker) -> None:
     worker.warm()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while worker.pid is None:
             await asyncio.sleep(0.01)
     pid = worker.pid
@@ -114,7 +115,9 @@ async def test_warming_starts_it_ahead(worker: ScanWorker) -> None:
 
 async def test_closing_ends_what_is_under_way(worker: ScanWorker) -> None:
     job = asyncio.ensure_future(worker.scan("/hang", "/t"))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while worker.pid is None:
+            await asyncio.sleep(0.01)
     pid = worker.pid
     await worker.close()
     with pytest.raises(ScanFailed):
@@ -136,6 +139,7 @@ async def test_long_work(worker: ScanWorker) -> None:
 
 @pytest.mark.parametrize("trouble", ["hang", "crash", "garbage", "huge"])
 async def test_trouble_with_long_work(worker: ScanWorker, trouble: str) -> None:
+    await worker.scan("/first", "/t")
     jobs = [worker.follow_moves(f"/{trouble}"), worker.follow_moves("/a")]
     results = await asyncio.gather(*jobs, return_exceptions=True)
     assert isinstance(results[0], ScanFailed)
@@ -143,6 +147,8 @@ async def test_trouble_with_long_work(worker: ScanWorker, trouble: str) -> None:
 
 
 async def test_long_work_that_rests_has_no_time_limit(worker: ScanWorker) -> None:
+    await worker.scan("/first", "/t")
+    worker._limit = 0.3
     worker.set_pace(0)
     job = asyncio.ensure_future(worker.follow_moves("/hang"))
     await asyncio.sleep(0.7)  # longer than the limit

@@ -73,6 +73,7 @@ class ScannerProcess:
         self._process = process
         self._input = process.stdin
         self._output = process.stdout
+        self.fresh = True  # it has not answered yet, and may still be starting
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> ScannerProcess:
@@ -122,6 +123,7 @@ class ScannerProcess:
             line = b""
         if not line.endswith(b"\n"):
             raise BrokenDown("Reading the file ended the scanner")
+        self.fresh = False
         try:
             return msgspec.json.decode(line, type=Answer)
         except (msgspec.DecodeError, UnicodeDecodeError):

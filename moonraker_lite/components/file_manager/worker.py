@@ -30,6 +30,7 @@ from moonraker_lite.tasks import TaskOwner
 _LOGGER = logging.getLogger(__name__)
 
 IDLE_SECONDS = 60.0
+START_SECONDS = 20.0  # that a process may take in addition until it answers first, on a busy machine
 TRIES = 2  # processes that a file may end: the first may have been ended by somebody else
 FRUITLESS = 6  # processes in a row that ended without an answer, after which nothing is tried for REST_SECONDS
 REST_SECONDS = 30.0
@@ -225,7 +226,7 @@ class ScanWorker:
         self._wanted = False
         while self._jobs or self._long:
             try:
-                answer = await process.answer(self._limit)
+                answer = await process.answer(self._limit + (START_SECONDS if process.fresh else 0.0))
             except SilentError:
                 rests = self._pace <= 0 or self._rested
                 if self._jobs or any(not (job.paced and rests) for job in self._long.values()):
