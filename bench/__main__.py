@@ -149,7 +149,7 @@ class Bench:
     def _files(self, servers: list[Server]) -> None:
         measure_files.measure_drop_one(self.report, servers, 5 if self.quick else 9)
         for server in servers:
-            measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.2 + 20)
+            measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.5 + 20)
         measure_files.measure_lists(self.report, servers, self.files, 3 if self.quick else 5)
 
     def _scanning(self, servers: list[Server]) -> None:
@@ -159,7 +159,7 @@ class Bench:
             measure_metadata.measure_lag(self.report, server, self.files, 1 if self.quick else 5)
         if "files" not in self.parts:
             for server in servers:
-                measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.2 + 20)
+                measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.5 + 20)
 
     def _metadata(self, subjects: dict[str, Subject]) -> None:
         folder = self.rig / "metadata"

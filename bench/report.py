@@ -94,7 +94,9 @@ class Report:
             if key in LINE_MEASURES:
                 continue
             subjects = (OURS, MOONRAKER, BARE)
-            row = self._row(key, subjects) if key in self._samples else known.get(f"| {self._title(key)}")
+            row = known.get(f"| {self._title(key)}")
+            if key in self._samples and (row is None or not MEASURES[key].goals or self.verdict(key).met is not None):
+                row = self._row(key, subjects)
             rows += [row] if row is not None else []
         return "\n".join([_HEAD, *rows])
 
