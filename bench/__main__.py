@@ -37,7 +37,7 @@ from bench.servers import Server, bare_tornado, running, server_info_body
 from bench.subjects import Subject, moonraker, ours
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PARTS = ("start", "calls", "transfer", "files", "printing", "metadata")
+PARTS = ("start", "calls", "transfer", "files", "printing", "scanning", "metadata")
 # Takes another ten minutes, OctoPrint's waiting for lost answers most of them: only when asked for.
 LINE = "line"
 LINE_TITLE = "## The line to a Marlin board"
@@ -90,7 +90,9 @@ class Bench:
             self._part("transfer", lambda: self._transfer(servers))
             self._part("files", lambda: self._files(servers))
             self._part("printing", lambda: self._printing(servers))
-            self._part("metadata", lambda: self._scanning(servers))
+            self._part("scanning", lambda: self._scanning(servers))
+            self._part("metadata", lambda: self._dropping(servers))
+        self._part("scanning", lambda: self._printing_and_scanning(subjects))
         self._part("metadata", lambda: self._metadata(subjects))
         self._part("start", lambda: self._start_with_more(subjects))
 
@@ -153,13 +155,19 @@ class Bench:
         measure_files.measure_lists(self.report, servers, self.files, 3 if self.quick else 5)
 
     def _scanning(self, servers: list[Server]) -> None:
-        """What goes on while files are scanned; how long that takes, unless another part has measured it."""
-        own = [server for server in servers if server.name == OURS]
-        for server in own:
-            measure_metadata.measure_lag(self.report, server, self.files, 1 if self.quick else 5)
-        if "files" not in self.parts:
-            for server in servers:
-                measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.5 + 20)
+        for server in servers:
+            if server.name == OURS:
+                measure_metadata.measure_lag(self.report, server, self.files, 1 if self.quick else 5)
+
+    def _printing_and_scanning(self, subjects: dict[str, Subject]) -> None:
+        if OURS in subjects:
+            rig, rounds = self.rig / "rate", 1 if self.quick else 3
+            measure_metadata.measure_line_rate(self.report, subjects[OURS], rig, self.files, rounds)
+
+    def _dropping(self, servers: list[Server]) -> None:
+        """Unless another part has measured it."""
+        for server in servers if "files" not in self.parts else ():
+            measure_files.measure_drop_many(self.report, server, self.files, self.files * 0.5 + 20)
 
     def _metadata(self, subjects: dict[str, Subject]) -> None:
         folder = self.rig / "metadata"
@@ -167,9 +175,6 @@ class Bench:
         if OURS in subjects:
             count, rounds = (1000, 2) if self.quick else (10_000, 5)
             measure_metadata.measure_warm_start(self.report, subjects[OURS], folder, count, rounds)
-            measure_metadata.measure_line_rate(
-                self.report, subjects[OURS], folder / "rate", self.files, 1 if self.quick else 3
-            )
 
     def _printing(self, servers: list[Server]) -> None:
         rounds, seconds = (1, 5.0) if self.quick else (2, 10.0)
