@@ -401,7 +401,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         import resource
         from moonraker_lite.gcode_metadata import object_sections
         from moonraker_lite.gcode_metadata.object_processing import process
-        object_sections._Moves.move = lambda *_: False
+        object_sections._Moves.move = object_sections._Moves.run = lambda *_: False
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         before = peak()
         assert len(process({str(path)!r}).objects) == 8
