@@ -269,12 +269,10 @@ class SimulatedLine:
             return
         for piece in self._chunker(data, self.faults.random):
             start = max(self.now, self._line_free[to_firmware])
-            end = start + len(piece) / self._rate if self._rate else start
+            # What is held back holds back everything behind it: its time is made of the same sum, or rounding lets the
+            # next piece overtake.
+            end = start + (len(piece) / self._rate if self._rate else 0.0) + self.faults.delay()
             self._line_free[to_firmware] = end
-            extra = self.faults.delay()
-            arrival = end + self._delay + extra
-            if extra:
-                # What is held back holds back everything behind it.
-                self._line_free[to_firmware] = end + extra
+            arrival = end + self._delay
             self._order += 1
             heapq.heappush(self._events, (arrival, self._order, to_firmware, piece))
