@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moonraker_lite.marlin.gcode.motion import Z
+from moonraker_lite.marlin.gcode.translate import heater_command
 from moonraker_lite.marlin.gcode.words import fixed
 from moonraker_lite.marlin.state import Machine
 
@@ -13,6 +14,24 @@ LIFT = 10.0
 LIFT_SPEED = 600.0
 MARGIN = 10.0
 TRAVEL_SPEED = 6000.0
+
+
+def waiting_lines(machine: Machine, *, own_macro: bool) -> list[str]:
+    """Return what brings the head where it may wait, and lets it cool as far as is wanted.
+
+    `own_macro`: the owner's PAUSE does the moving.
+    """
+    settings = machine.settings
+    script = settings.pause_gcode
+    own_way = script is not None or own_macro
+    lines = [script or ""] if own_way else parking_lines(machine)
+    if machine.motion.inches:
+        lines.insert(0, "G21")
+    if settings.pause_hotend_temp is not None:
+        for name, heater in machine.heaters.items():
+            if name.startswith("extruder") and (heater.target or 0.0) > settings.pause_hotend_temp:
+                lines.append(heater_command(name, settings.pause_hotend_temp))
+    return lines
 
 
 def parking_lines(machine: Machine) -> list[str]:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,10 +14,12 @@ import msgspec
 from moonraker_lite.errors import HostError
 from moonraker_lite.marlin import configfile
 from moonraker_lite.marlin.checkpoint import CheckpointFile
-from moonraker_lite.marlin.console import Console, complaint
+from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.emergency import EmergencyStop
+from moonraker_lite.marlin.farewell import say_farewell
 from moonraker_lite.marlin.finder import WHERE_IT_DOES_NOT_MATTER, PortFinder
 from moonraker_lite.marlin.firmware_actions import FirmwareActions
+from moonraker_lite.marlin.firmware_lines import FirmwareLines
 from moonraker_lite.marlin.gcode.help import help_text
 from moonraker_lite.marlin.gcode.host_commands import HostCommands
 from moonraker_lite.marlin.gcode.inquiries import Inquiries
@@ -27,71 +28,37 @@ from moonraker_lite.marlin.gcode.object_commands import ObjectCommands
 from moonraker_lite.marlin.gcode.options import Options
 from moonraker_lite.marlin.gcode.outputs import Outputs
 from moonraker_lite.marlin.gcode.probing import Probing
-from moonraker_lite.marlin.gcode.translate import heater_command, turn_off_heaters
+from moonraker_lite.marlin.gcode.stop_commands import StopCommands
+from moonraker_lite.marlin.gcode.translate import turn_off_heaters
 from moonraker_lite.marlin.gcode.tuning import Tuning
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.interrupted import InterruptedPrint
 from moonraker_lite.marlin.job import PrintJob
 from moonraker_lite.marlin.job_timer import JobTimer
-from moonraker_lite.marlin.line_driver import LineError, MarlinLine
+from moonraker_lite.marlin.line_driver import MarlinLine
+from moonraker_lite.marlin.line_events import LineEvents
 from moonraker_lite.marlin.link_health import link_status
 from moonraker_lite.marlin.objects import StatusObjects
 from moonraker_lite.marlin.owner import MacroActions, OwnersCommands
-from moonraker_lite.marlin.parking import parking_lines
+from moonraker_lite.marlin.parking import waiting_lines
+from moonraker_lite.marlin.polling import Polling
 from moonraker_lite.marlin.position_reports import PositionReports
 from moonraker_lite.marlin.print_stats import RUNNING, JobState
-from moonraker_lite.marlin.printer_config import PrinterConfig, Sections, read_printer_config, settings_of
-from moonraker_lite.marlin.protocol import (
-    Acknowledged,
-    Connected,
-    Event,
-    Fatal,
-    FirmwareReset,
-    Line,
-    LinkStats,
-    LinkTrouble,
-)
-from moonraker_lite.marlin.replies import ReplyKind, classify, parse_endstops, parse_host_action
+from moonraker_lite.marlin.printer_config import PrinterConfig, read_printer_config, settings_of
+from moonraker_lite.marlin.printer_options import PrinterOptions
+from moonraker_lite.marlin.protocol import LinkStats
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.sdcard import SdCard
-from moonraker_lite.marlin.sensors import endstop_name
-from moonraker_lite.marlin.session import HINT, Begin, HostState, HostStatus, Session
-from moonraker_lite.marlin.settings import PrinterSettings
-from moonraker_lite.marlin.settings_report import parse_fan
+from moonraker_lite.marlin.session import HINT, HostState, HostStatus, Session
 from moonraker_lite.marlin.state import Activity, IdleState, Machine
-from moonraker_lite.marlin.temperature_report import parse_temperatures
-from moonraker_lite.marlin.waiting import forget
 
 _LOGGER = logging.getLogger(__name__)
 
-# Without a temperature report for so long we ask for one.
-TEMPERATURE_SILENCE = 2.5
-# How often an idle printer is asked whether there is filament.
-LOOK_AT_SWITCHES = 5.0
-# How long the end of the process may wait for the firmware to switch its heaters off, and then to halt.
-FAREWELL = 3.0
-HALTING = 0.3
 # How long a restart waits for a print to be cancelled, and then for it to fail.
 PATIENCE = 10.0
 # What the checkpoint of a print says that nobody has ended.
 _DIED = frozenset(state.value for state in RUNNING)
-
-
-class PrinterOptions(msgspec.Struct, frozen=True):
-    """Where the printer is and where its files are."""
-
-    gcodes: Path
-    # A path, socket://host:port or `auto`; baud None: found out.
-    serial: str
-    baud: int | None = None
-    state_dir: Path | None = None
-    settings: PrinterSettings = PrinterSettings()
-    # marlin.cfg, which need not exist, and what the command line says in its place.
-    config_file: Path | None = None
-    # moonraker.conf, where macros stand in it.
-    host_config: Path | None = None
-    given: Sections = {}
 
 
 class Printer:
@@ -111,11 +78,11 @@ class Printer:
         self.machine = Machine(options.settings, time.monotonic)
         self.console = Console(output)
         self.status = HostStatus(self.console)
-        self._line = make_line(
+        self._line: MarlinLine = make_line(
             options.serial,
             options.baud or WHERE_IT_DOES_NOT_MATTER,
-            on_event=self._on_event,
-            on_lost=self._on_lost,
+            on_event=lambda event: self._events.take(event),
+            on_lost=lambda reason: self._events.lost(reason, suspended=self._line.suspended),
             keeps_session=self._wants_link,
         )
         self._session = Session(
@@ -127,7 +94,7 @@ class Printer:
             make_safe=self._make_safe,
             restart_clients=restart_clients,
             reset_board=reset_board,
-            link_back=self._on_link_back,
+            link_back=lambda: self._events.back(),
             finder=PortFinder(options.serial, options.baud, options.state_dir),
         )
         self.turn = ScriptTurn()
@@ -147,11 +114,15 @@ class Printer:
             self.interpreter.execute_in_job,
             self._park,
         )
+        self._emergency = EmergencyStop(self._line, self.job.cooling)
         commands = HostCommands(
             self.machine, self.console, self.job, self.interpreter.send, self.interpreter.run_lines, self._check_ready
         )
         self.interpreter.add(commands.table)
         self.interpreter.add(ObjectCommands(self.machine.excluded, self.machine.labels, self.console).table)
+        self.interpreter.add(
+            StopCommands(self._line, self.job, self._session, self._emergency, self.emergency_stop).table
+        )
         self.interpreter.add(self._own_commands())
         commands.leaving = lambda: self.interpreter.leaving
         send = self.interpreter.send
@@ -171,10 +142,10 @@ class Printer:
         self.job.stats.changed = JobTimer(self._line, lambda: self.machine.settings.job_timer).follow
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits
-        self._actions = FirmwareActions(
+        actions = FirmwareActions(
             self.machine, self.console, self.job, self._line, self.interpreter, self._spawn, self._shutdown
         )
-        self.interpreter.add(self._actions.table)
+        self.interpreter.add(actions.table)
         self.owner = OwnersCommands(self.interpreter, outputs)
         self.status.on_ready = self.owner.ready
         self._read_config()
@@ -197,13 +168,21 @@ class Printer:
         self.objects.add("save_variables", variables.status, lambda: variables.present)
         self.objects.more = outputs
         self.actions.objects, self.actions.clock = self.objects, self.machine.clock
-        self._stats = LinkStats()
+        self._stats: LinkStats = LinkStats()
         self._config: tuple[object, dict[str, Any]] = (None, {})
-        self._looked_at = self.machine.clock()
+        self._polling = Polling(self.machine, self._line, self.console, self.turn, self._spawn)
         self._positions = PositionReports(self._line, self.machine)
-        self._question: asyncio.Future[tuple[str, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._emergency = EmergencyStop(self._line, self.job.cooling)
+        self._events: LineEvents = LineEvents(
+            FirmwareLines(self.machine, self.console, self.turn, self._session, self.job, self._positions, actions),
+            self.machine.mesh,
+            self.job,
+            self.console,
+            self.status,
+            self._session,
+            self._emergency,
+            self._shutdown,
+        )
         self._checkpoints = checkpoints
         self._left = checkpoints.load()
         self.interrupted = InterruptedPrint(self.machine, self.console, self.job, checkpoints, self._left)
@@ -240,22 +219,11 @@ class Printer:
         await self.owner.stop()
         await self.job.stop()
         if self._line.connected:
-            await self._farewell()
+            await say_farewell(self._line, self.job.cooling)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._line.close()
-
-    async def _farewell(self) -> None:
-        """Leave no heater on. A firmware that is too busy to hear of it is halted: that it hears."""
-        cooling = self.job.cooling
-        try:
-            await cooling.switch_off(FAREWELL)
-        except (HostError, TimeoutError):
-            if cooling.hot:
-                _LOGGER.warning("The printer does not switch its heaters off: it is halted")
-                self._line.send("M112", emergency=True).add_done_callback(forget)
-                await asyncio.sleep(HALTING)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -287,19 +255,6 @@ class Printer:
             self._left = msgspec.structs.replace(self._left, state=JobState.ERROR.value)
             self._checkpoints.save(self._left)
 
-    # What the line tells
-
-    def _on_lost(self, reason: str) -> None:
-        message = f"Lost the connection to the printer: {reason}"
-        if self._line.suspended:
-            self.job.link_lost()
-            self.console.error(f"{message}\nThe print waits for it")
-            self._session.end(Begin.RESUME)
-            return
-        self.job.fail(message)
-        self.status.transition(HostState.SHUTDOWN, f"{message}\nTrying to connect again.\n")
-        self._session.end(Begin.CONNECT)
-
     def _wants_link(self) -> bool:
         """A print is worth waiting for the link and for the firmware that knows where it stands."""
         return self.job.running
@@ -308,93 +263,14 @@ class Printer:
         line, firmware = self._line, self.machine.firmware.profile.name
         return link_status(self._stats, serial=line.url, baud=line.baud, connected=line.connected, firmware=firmware)
 
-    def _on_link_back(self) -> None:
-        self.console.info("The printer is there again and has not been reset: the print goes on")
-        self.job.link_back()
-
-    def _on_event(self, event: Event) -> None:
-        if type(event) is Acknowledged:
-            self.machine.mesh.answer_ends()
-            self.job.acknowledged(event.token, event.replies)
-        elif type(event) is Line:
-            self._on_line(event.text)
-        elif type(event) is Fatal:
-            self._emergency.settled()
-            self._shutdown(f"The printer halted: {event.message}")
-        elif type(event) is FirmwareReset:
-            self._on_reset()
-        elif type(event) is Connected:
-            self._session.shaken_hands()
-        elif type(event) is LinkTrouble:
-            self.console.error(event.message)
-            if not event.recoverable:
-                self.job.fail(event.message)
-                self._session.end(Begin.SHAKE_HANDS)
-            elif event.storm:
-                self.job.pause_for_trouble(event.message)
-
-    def _on_line(self, text: str) -> None:
-        if (report := parse_temperatures(text)) is not None:
-            self.machine.temperatures(report)
-            return
-        if self._session.identifying:
-            self._session.learn(text)
-        kind = classify(text)
-        if kind is ReplyKind.POSITION:
-            self._positions.read_line(text)
-        else:
-            self.machine.read_line(text)
-        # Marlin tells position and fan unasked, after each G92 and M106 of a print.
-        unasked = kind is ReplyKind.POSITION or parse_fan(text)
-        if not unasked or (self.turn.busy and not self._positions.automatic):
-            self.console.firmware(text)
-        if (action := parse_host_action(text)) is not None:
-            self._actions.take(action)
-        elif kind is ReplyKind.BUSY:
-            self._actions.busy(text)
-        elif not self.turn.busy and kind is ReplyKind.ERROR and (error := complaint(text)):
-            self.job.fail(error)
-
-    def _on_reset(self) -> None:
-        self._emergency.settled()
-        message = (
-            "The printer's board was reset during the print: its heaters are off, and it no longer knows its position. "
-            "RESUME_INTERRUPTED prints the rest"
-        )
-        self.job.fail(message, resumable=self.job.link_away)
-        self.console.info("The printer's board was reset")
-        self._session.board_was_reset()
-
     # Commands that concern the whole
 
     def _own_commands(self) -> dict[str, Callable[[Command], Coroutine[Any, Any, None]]]:
         return {
-            "FIRMWARE_RESTART": self._firmware_restart,
             "HELP": self._help,
-            "M112": self._m112,
-            "M410": self._m410,
-            "RESTART": self._restart,
             "SET_IDLE_TIMEOUT": self._set_idle_timeout,
             "STATUS": self._status,
         }
-
-    async def _restart(self, _: Command) -> None:
-        self._emergency.settled()
-        self._session.end(Begin.RESTART)
-
-    async def _firmware_restart(self, _: Command) -> None:
-        self._emergency.settled()
-        self._session.end(Begin.RESET_BOARD)
-
-    async def _m112(self, _: Command) -> None:
-        self.emergency_stop("Shutdown due to M112 command")
-
-    async def _m410(self, _: Command) -> None:
-        """Stop all moves, now. A print cannot go on behind that: moves are missing, and perhaps steps."""
-        stopped = self._line.send("M410", emergency=True)
-        if self.job.printing:
-            self.job.fail("Stopped by M410")
-        await stopped
 
     async def _help(self, _: Command) -> None:
         self.console.info(help_text(self.objects.commands()))
@@ -411,16 +287,7 @@ class Printer:
     async def endstops(self) -> dict[str, str]:
         """Ask the firmware for its endstops: name -> `open` or `TRIGGERED`, in Klipper's names where they have one."""
         self._check_ready()
-        self.console.muted = True
-        try:
-            replies = await self._line.send("M119")
-        finally:
-            self.console.muted = False
-        found = {endstop.name: endstop.triggered for reply in replies for endstop in parse_endstops(reply)}
-        self.machine.endstops = {
-            endstop_name(name, found): "TRIGGERED" if triggered else "open" for name, triggered in found.items()
-        }
-        return self.machine.endstops
+        return await self._polling.endstops()
 
     def emergency_stop(self, reason: str) -> None:
         """Halt the firmware, now."""
@@ -451,16 +318,7 @@ class Printer:
 
     async def _park(self) -> None:
         """A print has come to a stand: bring the head where it may wait, and let it cool as far as is wanted."""
-        settings, motion = self.machine.settings, self.machine.motion
-        script = settings.pause_gcode
-        own_way = script is not None or self.interpreter.macros.find("PAUSE") is not None
-        lines = [script or ""] if own_way else parking_lines(self.machine)
-        if motion.inches:
-            lines.insert(0, "G21")
-        if settings.pause_hotend_temp is not None:
-            for name, heater in self.machine.heaters.items():
-                if name.startswith("extruder") and (heater.target or 0.0) > settings.pause_hotend_temp:
-                    lines.append(heater_command(name, settings.pause_hotend_temp))
+        lines = waiting_lines(self.machine, own_macro=self.interpreter.macros.find("PAUSE") is not None)
         await self.interpreter.run_lines("\n".join(lines))
 
     async def _exclusively(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -483,43 +341,14 @@ class Printer:
             if self.status.ready:
                 self._positions.tick(wanted=self.job.on_card and self.job.printing)
             if self.status.ready and not (self.job.blocked or self.interpreter.blocked):
-                self._ask_temperature()
-                self._ask_questions()
+                if not self.card.writing:
+                    self._polling.ask_temperature()
+                if not (self.job.running or self.interpreter.active):
+                    self._polling.ask_what_is_uncertain()
 
     def update_activity(self) -> None:
         busy = self.job.printing or self.interpreter.active or self.machine.prompts.waiting
         self.activity.update(self.machine.clock(), busy=busy, hot=self.status.ready and self.job.cooling.hot)
-
-    def _ask_temperature(self) -> None:
-        """Poll where the firmware does not report by itself; never more than one question at a time."""
-        silent = self.machine.clock() - self.machine.temperatures_at > TEMPERATURE_SILENCE
-        asked = self._question is not None and not self._question.done()
-        if silent and not asked and not self.card.writing and self._line.can_accept():
-            self._question = self._line.send("M105")
-            self._question.add_done_callback(forget)
-
-    def _ask_questions(self) -> None:
-        """What has become uncertain is asked for when nothing else is going on; the answers are no output."""
-        machine = self.machine
-        if self.job.running or self.turn.busy or self.interpreter.active or self.console.muted:
-            return
-        if machine.filament.detected and machine.clock() - self._looked_at > LOOK_AT_SWITCHES:
-            self._looked_at = machine.clock()
-            machine.ask("M119")
-        if machine.questions:
-            self._spawn(self._question_time(), "questions to the firmware")
-
-    async def _question_time(self) -> None:
-        with suppress(LineError):
-            async with self.turn.script():
-                questions = self.machine.take_questions()
-                self.console.muted = True
-                try:
-                    for question, stored in questions.items():
-                        await self._line.send(question)
-                        self.machine.answered(stored=stored)
-                finally:
-                    self.console.muted = False
 
     def _on_idle(self) -> None:
         if self.status.ready:

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from moonraker_lite.marlin.endpoints import SOFTWARE_VERSION, Endpoints
 from moonraker_lite.marlin.log import set_up
-from moonraker_lite.marlin.printer import Printer, PrinterOptions
+from moonraker_lite.marlin.printer import Printer
 from moonraker_lite.marlin.printer_config import given_sections
+from moonraker_lite.marlin.printer_options import PrinterOptions
 from moonraker_lite.marlin.server import AlreadyServed, ApiServer
 from moonraker_lite.marlin.settings import SettingsError, load_settings
 

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from moonraker_lite.marlin import endpoints, subscriptions
-from moonraker_lite.marlin import printer as printer_module
+from moonraker_lite.marlin import endpoints, polling, subscriptions
 from moonraker_lite.marlin.endpoints import Endpoints
-from moonraker_lite.marlin.printer import Printer, PrinterOptions
+from moonraker_lite.marlin.printer import Printer
+from moonraker_lite.marlin.printer_options import PrinterOptions
 from moonraker_lite.marlin.server import ApiServer
 from moonraker_lite.marlin.settings import PrinterSettings
 from moonraker_lite.marlin.virtual import VirtualPrinter
@@ -117,7 +117,7 @@ MakeRig = Callable[..., Awaitable[Rig]]
 async def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeRig]:
     """Make rigs. Status comes more often than in real life: most tests ask and would wait for the next tick."""
     monkeypatch.setattr(subscriptions, "INTERVAL", 0.02)
-    monkeypatch.setattr(printer_module, "LOOK_AT_SWITCHES", 1e9)
+    monkeypatch.setattr(polling, "LOOK_AT_SWITCHES", 1e9)
     # And they want to know when a pause is done; a real client gets its answer at once.
     monkeypatch.setattr(endpoints, "ANSWER_WITHIN", 60.0)
     rigs: list[Rig] = []

@@ -228,7 +228,7 @@ async def test_save_config_appears_and_goes(printer: tuple[Rig, RawClient]) -> N
 
 
 async def test_an_idle_printer_is_asked_for_its_filament(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonraker_lite.marlin.printer.LOOK_AT_SWITCHES", 0.1)
+    monkeypatch.setattr("moonraker_lite.marlin.polling.LOOK_AT_SWITCHES", 0.1)
     board = VirtualPrinter(speed=0.0)
     await board.start()
     rig = await make_rig(board)

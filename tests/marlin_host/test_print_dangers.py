@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from moonraker_lite.marlin import cooling as cooling_module
-from moonraker_lite.marlin import emergency
+from moonraker_lite.marlin import emergency, farewell
 from moonraker_lite.marlin import job as job_module
 from moonraker_lite.marlin import printer as printer_module
 from moonraker_lite.marlin.gcode.reader import GcodeFile
@@ -288,7 +288,7 @@ async def test_the_end_of_the_process_stops_moves_that_heaters_would_wait_for(
 async def test_the_end_of_the_process_halts_a_printer_that_does_not_switch_off(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(printer_module, "FAREWELL", 0.2)
+    monkeypatch.setattr(farewell, "FAREWELL", 0.2)
     monkeypatch.setattr(job_module, "ENDING", 0.2)
     client = await rig.ready_client()
     await begin(rig, client, *(f"G1 X{index}" for index in range(50)))
@@ -300,7 +300,7 @@ async def test_the_end_of_the_process_halts_a_printer_that_does_not_switch_off(
 
 
 async def test_the_end_of_the_process_spares_a_cold_printer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(printer_module, "FAREWELL", 0.1)
+    monkeypatch.setattr(farewell, "FAREWELL", 0.1)
     await rig.ready_client()
     rig.line.hold = True
     async with asyncio.timeout(5):

@@ -281,7 +281,7 @@ async def test_heaters_go_off_when_left_alone(make_rig: MakeRig, monkeypatch: py
 
 
 async def test_temperatures_are_asked_for_where_they_do_not_come(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonraker_lite.marlin.printer.TEMPERATURE_SILENCE", 0.1)
+    monkeypatch.setattr("moonraker_lite.marlin.polling.TEMPERATURE_SILENCE", 0.1)
     await rig.ready_client()
     mark = len(rig.line.sent)
     await rig.wait_until(lambda: "M105" in rig.line.sent[mark:])
