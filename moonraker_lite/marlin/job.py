@@ -16,17 +16,16 @@ from moonraker_lite.marlin.card_print import CardPrint
 from moonraker_lite.marlin.checkpoint import Checkpoint, CheckpointFile
 from moonraker_lite.marlin.console import Console
 from moonraker_lite.marlin.cooling import Cooling
+from moonraker_lite.marlin.feeder import Execute, Feeder
 from moonraker_lite.marlin.gcode.outlines import define, find_outlines
-from moonraker_lite.marlin.gcode.reader import GcodeFile
 from moonraker_lite.marlin.gcode.turn import ScriptTurn
-from moonraker_lite.marlin.gcode.words import Command
-from moonraker_lite.marlin.gcode_folder import file_size, resolve
+from moonraker_lite.marlin.job_files import JobFiles
 from moonraker_lite.marlin.print_stats import RUNNING, JobState, PrintStats
 from moonraker_lite.marlin.protocol import Token
 from moonraker_lite.marlin.recorder import Recorder
 from moonraker_lite.marlin.requests import CommandError
 from moonraker_lite.marlin.saved import Saved, Send
-from moonraker_lite.marlin.sdcard import PREFIX, CardFile, SdCard
+from moonraker_lite.marlin.sdcard import CardFile
 from moonraker_lite.marlin.state import Machine
 from moonraker_lite.marlin.streamer import JobLine, Streamer
 from moonraker_lite.marlin.waiting import forget
@@ -44,9 +43,6 @@ USER_WAIT = "The printer waits for an answer: look at its display, or at the dia
 ENDING = 2.0
 # What `print_stats.message` says while the link to the printer is away.
 LINK_LOST = "link lost"
-
-# Runs a command that is not for the firmware as it stands; returns the lines to send instead of it.
-Execute = Callable[[Command], Awaitable[list[str]]]
 
 
 class PrintJob:
@@ -83,16 +79,15 @@ class PrintJob:
         self.path: Path | None = None
         self.size = 0
         self.gcodes = gcodes
+        self.files = JobFiles(gcodes)
         self._machine = machine
         self._line = line
         self._console = console
         self._turn = turn
         self._checkpoints = checkpoints
-        self._execute = execute
         self._park = park
         self.cooling = Cooling(machine, line)
-        # The printer's own SD card, where it has one, and the print from it.
-        self.card: SdCard | None = None
+        # A file on the printer's own SD card, and the print from it.
         self._card_file: CardFile | None = None
         self._card_print: CardPrint | None = None
         self._streamer = Streamer(machine, line, self.stats, is_host_command, console.info)
@@ -100,6 +95,7 @@ class PrintJob:
         self._task: asyncio.Task[None] | None = None
         self._survey: asyncio.Task[None] | None = None
         self._wishes = Wishes()
+        self._feeder = Feeder(self._streamer, turn, self._wishes, execute, self._grant_wishes)
         self._halted = asyncio.Event()
         # The script that asked for the pause has the turn until the head stands still.
         self._paused_by_script = False
@@ -176,36 +172,14 @@ class PrintJob:
         """Load a file for printing. Raise CommandError while printing, or when there is no such file."""
         if self.printing:
             raise CommandError("SD busy")
-        if (file := self._on_card(name)) is not None:
-            self._select(None, PREFIX + file.name, file.size)
-            self._card_file = file
-            return
-        path = resolve(self.gcodes, name)
-        size = file_size(path) if path else None
-        if path is None or size is None:
-            raise CommandError("Unable to open file")
-        self._select(path, path.relative_to(self.gcodes).as_posix(), size)
-
-    def _on_card(self, name: str) -> CardFile | None:
-        name = name.lstrip("/")
-        if self.card is None or not name.startswith(PREFIX) or resolve(self.gcodes, name) is not None:
-            return None
-        return self.card.find(name[len(PREFIX) :])
-
-    async def look_for(self, name: str) -> None:
-        """Make sure that a file on the printer's SD card is known, if that is what the name means."""
-        wanted = self.card is not None and self.card.available and name.lstrip("/").startswith(PREFIX)
-        if self.card is not None and wanted and self._on_card(name) is None:
-            await self.card.refresh_in_turn()
-
-    def _select(self, path: Path | None, relative: str, size: int) -> None:
-        self._console.raw(f"File opened:{relative} Size:{size}")
+        file = self.files.find(name)
+        self._console.raw(f"File opened:{file.name} Size:{file.size}")
         self._console.raw("File selected")
-        self.path, self.size = path, size
-        self._card_file = self._card_print = None
+        self.path, self.size = file.path, file.size
+        self._card_file, self._card_print = file.on_card, None
         self._streamer.begin(0)
         self._progress_at_end = 0.0
-        self.stats.reset(relative)
+        self.stats.reset(file.name)
         self._forget_objects()
         self._machine.display.forget_progress()
 
@@ -465,9 +439,7 @@ class PrintJob:
     async def _print_from_disk(self, path: Path) -> None:
         if self._from_start:
             await self.prepare()
-        with GcodeFile(path, self.position) as file:
-            while lines := await self._wishes.unless_leaving(file.lines()):
-                await self._feed(lines)
+        await self._feeder.send_file(path, self.position)
         await self._grant_wishes()
         await self._wishes.unless_failed(self._line.drained())
         self._wishes.check()
@@ -482,30 +454,6 @@ class PrintJob:
         self.paused = False
         if self.stats.state is JobState.PAUSED:
             self.stats.transition(JobState.PRINTING)
-
-    async def _feed(self, lines: list[bytes]) -> None:
-        streamer, index = self._streamer, 0
-        while index < len(lines):
-            await self._ready()
-            index = streamer.push(lines, index)
-            if streamer.special is not None:
-                command, streamer.special = streamer.special, None
-                before = streamer.begin_special()
-                lines_of_host = await self._execute(command)
-                streamer.end_special(before)
-                for text in lines_of_host:
-                    streamer.announce(text)
-                    await self._ready()
-                    streamer.send(text)
-
-    async def _ready(self) -> None:
-        """Wait until a line may be sent; grant what was wished for meanwhile."""
-        while True:
-            await self._grant_wishes()
-            if not self._turn.busy and self._streamer.room() > 0:
-                return
-            self._wishes.wake.clear()
-            await self._wishes.wake.wait()
 
     async def _grant_wishes(self) -> None:
         """Pause, for as long as that is wished. Raise Stopped when the print is to end."""

@@ -138,7 +138,7 @@ class Printer:
         self.interpreter.job_stops = self._job_stops_here
         self.job.prepare = self._prepare
         self.card = SdCard(self.machine, self.console, self._line.send, self._exclusively)
-        self.job.card = self.card
+        self.job.files.card = self.card
         self.job.stats.changed = JobTimer(self._line, lambda: self.machine.settings.job_timer).follow
         self.job.refills = lambda: self.interpreter.macros.find("RESUME") is None
         self.interpreter.without_waits = self._without_waits

@@ -87,7 +87,7 @@ class HostCommands:
         if self._job.printing:
             raise CommandError("SD busy")
         await self._job.unload()
-        await self._job.look_for(name)
+        await self._job.files.look_for(name)
         self._job.select(name)
         self._job.start()
 
