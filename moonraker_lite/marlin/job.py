@@ -226,6 +226,7 @@ class PrintJob:
         if self.stats.state is not JobState.STANDBY:
             self.stats.reset(self.stats.filename)
         self._wishes.begin()
+        self._from_start = whole
         self.paused = self.link_away = self.held = False
         self._pause_message = ""
         self._trouble_at = None

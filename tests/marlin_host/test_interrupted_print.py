@@ -59,6 +59,7 @@ class Process:
             *(sys.executable, "-m", "moonraker_lite.marlin", "--socket", str(self.folder / "m.sock")),
             *("--gcodes", str(self.folder / "gcodes"), "--log", str(self.folder / "klippy.log")),
             *("--state-dir", str(self.folder / "state"), "--serial", self.board.path),
+            *("--config", str(self.folder / "marlin.cfg")),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -100,6 +101,7 @@ async def test_kill_9_in_the_print_and_the_rest_is_printed(process: Process, tmp
     board = process.board
     lines = [line for line in model() if line[0] != ";" and not line.startswith("EXCLUDE") and line != "G92 E0"]
     (tmp_path / "gcodes" / "a.gcode").write_text("".join(f"{line}\n" for line in model()))
+    (tmp_path / "marlin.cfg").write_text("[marlin]\nstart_gcode: M117 begun\n")
     client = await process.start()
     path = tmp_path / "state" / "print_checkpoint.json"
     await client.script("SDCARD_PRINT_FILE FILENAME=a.gcode")
@@ -128,6 +130,8 @@ async def test_kill_9_in_the_print_and_the_rest_is_printed(process: Process, tmp
     stats = await client.status("print_stats")
     assert (stats["state"], stats["filename"]) == ("complete", "a_rest.gcode")
     executed = list(board.executed)[mark:]
+    assert "M117 begun" in board.executed[:mark]
+    assert "M117 begun" not in executed, "what the owner's script does before a print, homing perhaps, does harm here"
     assert not [line for line in executed if line.startswith("G28") and line != "G28 X Y"]
     first = executed.index("M106 P0 S128")
     after = [line for line in executed[first:] if line in set(lines)]

@@ -98,6 +98,16 @@ async def test_limits_and_advance_show_what_was_set(rig: Rig) -> None:
     assert (await client.status("extruder"))["pressure_advance"] == 0.1
 
 
+async def test_what_the_firmware_was_built_without_is_no_success(rig: Rig) -> None:
+    client = await rig.ready_client()
+    before = (await client.status("extruder"))["pressure_advance"]
+    rig.line.answers["M900"] = ('echo:Unknown command: "M900 K0.1"',)
+    answer = await client.call("gcode/script", script="SET_PRESSURE_ADVANCE ADVANCE=0.1")
+    assert answer["error"]["message"] == "SET_PRESSURE_ADVANCE needs M900, which this firmware does not know"
+    assert (await client.status("extruder"))["pressure_advance"] == before
+    assert (await client.call("gcode/script", script="M900 K0.1"))["result"] == {}, "typed, it is told on the console"
+
+
 async def test_heaters_fans_and_factors(rig: Rig) -> None:
     client = await rig.ready_client()
     await client.script("M104 S200\nM140 S60\nM106 S128\nM220 S150\nM221 S90\nM117 Hi there\nM73 P42")

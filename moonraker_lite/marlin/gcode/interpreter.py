@@ -196,7 +196,8 @@ class Interpreter:
         finally:
             self._active -= acting
             self._blocking -= name in SLOW
-        self._machine.observe_line(text)
+        if not _is_unknown(replies):
+            self._machine.observe_line(text)
         self._read_replies(name, replies)
         return replies
 
@@ -248,8 +249,10 @@ class Interpreter:
             return
         if checked and command.name in ("G0", "G1"):
             check_move(command, self._machine)
-        for text in self._translate(command):
-            await self.send(text)
+        unknown = [text for text in self._translate(command) if _is_unknown(await self.send(text))]
+        if unknown and not command.traditional:
+            word = unknown[0].split(" ", 1)[0]
+            raise CommandError(f"{command.name} needs {word}, which this firmware does not know")
 
     async def _run_macro(self, macro: Macro, command: Command, *, checked: bool) -> None:
         calls = _CALLS.get()
@@ -319,6 +322,11 @@ class Interpreter:
                 complained = complained or error
         if complained:
             raise FirmwareError(complained)
+
+
+def _is_unknown(replies: tuple[str, ...]) -> bool:
+    """Whether the firmware was built without this command, or never had it."""
+    return any(reply.startswith("echo:Unknown command:") for reply in replies)
 
 
 def _names_objects(command: Command) -> bool:

@@ -15,6 +15,8 @@ from moonraker_lite.marlin.state import Machine, extruder_index, extruder_name
 
 # One M290 moves at most 2 mm; what is more goes in steps.
 BABYSTEP_LIMIT = 2.0
+# mm at once. Nobody steps further by babysteps, and a slip of the finger must not become a million lines.
+OFFSET_LIMIT = 20.0
 # More meshes than any EEPROM holds.
 MAX_SLOTS = 100
 
@@ -64,6 +66,8 @@ def set_gcode_offset(options: Options, machine: Machine) -> list[str]:
         return []
     if not machine.firmware.can("BABYSTEPPING", unknown=True):
         raise CommandError("This firmware was built without babystepping (M290)")
+    if abs(delta) > OFFSET_LIMIT:
+        raise CommandError(f"Babysteps move Z by at most {OFFSET_LIMIT:g} mm at once: this would be {delta:g} mm")
     lines = []
     while abs(delta) > 1e-6:
         step = max(-BABYSTEP_LIMIT, min(BABYSTEP_LIMIT, delta))
