@@ -35,17 +35,22 @@ def by_http(target: Target, message: bytes) -> bytes:
 def by_unix(target: Target, message: bytes) -> bytes:
     with target.unix() as wire:
         wire.sendall(message + b"\x03")
-        return wire.recv(1 << 20)
+        return answered(wire)
 
 
 def by_websocket(target: Target, message: bytes) -> bytes:
     wire, _ = target.websocket()
     with wire:
         wire.sendall(frame(message))
-        while piece := wire.recv(1 << 20):
-            if b'"method"' not in piece[:60]:  # a notification
-                return piece
-    return b""
+        return answered(wire)
+
+
+def answered(wire: socket.socket) -> bytes:
+    """All that comes until an answer is there: notifications, which have no id, may be before it."""
+    data = b""
+    while b'"id":' not in data and (piece := wire.recv(1 << 20)):
+        data += piece
+    return data
 
 
 WAYS = [by_http, by_unix, by_websocket]
