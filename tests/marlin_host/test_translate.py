@@ -119,7 +119,8 @@ def test_what_depends_on_the_machine() -> None:
         ("SET_TMC_CURRENT STEPPER=stepper_x CURRENT=50", "CURRENT must have maximum of 5"),
         ("SET_STEPPER_ENABLE STEPPER=stepper_x ENABLE=0.5", "unable to parse 0.5"),
         ("SET_GCODE_OFFSET Z=1e9", "at most 20 mm at once"),
-        ("SET_GCODE_OFFSET Z_ADJUST=-1e300", "at most 20 mm at once"),
+        ("SET_GCODE_OFFSET Z_ADJUST=-1e300", "larger than anything a printer knows"),
+        ("FORCE_MOVE STEPPER=stepper_x DISTANCE=1e300 VELOCITY=5", "larger than anything a printer knows"),
         ("SET_VELOCITY_LIMIT ACCEL=0", "ACCEL must have minimum of 1"),
     ],
 )

@@ -7,6 +7,9 @@ import math
 from moonraker_lite.marlin.gcode.words import Command
 from moonraker_lite.marlin.requests import CommandError
 
+# No length, speed, acceleration, temperature or time of a printer is larger; a line with such a number would not fit.
+LARGEST = 1e9
+
 
 class Options:
     """The parameters of an extended command, with Klipper's rules: names upper case, numbers checked."""
@@ -46,6 +49,8 @@ class Options:
             value = math.nan
         if not math.isfinite(value):
             raise self._error(f"unable to parse {text}")
+        if abs(value) > LARGEST:
+            raise self._error(f"{name} is larger than anything a printer knows")
         if minimum is not None and value < minimum:
             raise self._error(f"{name} must have minimum of {minimum:g}")
         if maximum is not None and value > maximum:
